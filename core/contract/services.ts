@@ -1,0 +1,105 @@
+import type { Duplex } from "node:stream";
+import type { ProxyError } from "../errors.ts";
+import type { Exchange, Outcome, UpstreamHead } from "./exchange.ts";
+import type { Pool, Snapshot, Target, TargetSpec } from "./target.ts";
+
+export type Awaitable<T> = T | Promise<T>;
+
+export interface Score {
+  readonly id: string;
+  readonly score: number;
+  readonly note?: string;
+}
+
+/** Picks one target out of the candidates. */
+export interface Selector {
+  /**
+   * `targets` are available and untried, never empty; the same frozen array for as long as the pool does not change
+   * and nothing was tried, so that what is derived from it can be kept. Undefined: none will do.
+   */
+  pick(targets: readonly Target[], x: Exchange): Target | undefined;
+  /** Called when the pool changed. */
+  update?(snapshot: Snapshot): void;
+  attemptStart?(target: Target, x: Exchange): void;
+  attemptEnd?(target: Target, outcome: Outcome): void;
+  /** Why each target scored what it did; higher is better. Changes nothing. */
+  explain?(targets: readonly Target[], x: Exchange): readonly Score[];
+}
+
+export interface DiscoverySink {
+  /** The whole truth: what is not in the list is gone. */
+  replace(targets: readonly TargetSpec[]): void;
+  upsert(target: TargetSpec): void;
+  remove(id: string): void;
+  /** Keeps the last known good and marks the source stale. */
+  fail(error: unknown): void;
+}
+
+/** Pushes targets into a pool. */
+export interface Discovery {
+  /** @default "default" */
+  readonly pool?: string;
+  /** Resolves when the first targets are known, or rejects and stops the start; goes on until `signal` aborts. */
+  start(sink: DiscoverySink, signal: AbortSignal): Awaitable<void>;
+}
+
+/** Observes or changes bytes after commit. Without one the Buffer goes straight to the socket. */
+export interface Relay {
+  /** Milliseconds of upstream silence after which the stream is broken; overrides the route's. */
+  readonly idle?: number;
+  /** Null drops the chunk. Returning the same chunk costs nothing. */
+  data(chunk: Uint8Array): Uint8Array | null;
+  /** What still has to be written after the last chunk. */
+  end?(): Uint8Array | null;
+  /** A last protocol-level error frame before the connection is destroyed. */
+  broken?(error: ProxyError): Uint8Array | null;
+}
+
+export interface RelayService {
+  match(x: Exchange, head: UpstreamHead): boolean;
+  create(x: Exchange, head: UpstreamHead): Relay;
+}
+
+export interface TransportSink {
+  /** The connection stands and the request is about to be written. */
+  start(): void;
+  head(status: number, headers: Readonly<Record<string, string | string[] | undefined>>): void;
+  /** False asks for a pause. */
+  data(chunk: Uint8Array): boolean;
+  end(trailers?: Readonly<Record<string, string | string[] | undefined>>): void;
+  error(error: Error): void;
+  upgrade(status: number, headers: Readonly<Record<string, string | string[] | undefined>>, socket: Duplex): void;
+}
+
+export interface TransportCall {
+  abort(reason: Error): void;
+  resume(): void;
+}
+
+/** Sends one attempt; core has one for http and https. */
+export interface Transport {
+  /** Without the colon. */
+  readonly schemes: readonly string[];
+  send(target: Target, x: Exchange, sink: TransportSink): TransportCall;
+  close?(): Awaitable<void>;
+}
+
+export interface ModelEntry {
+  readonly id: string;
+  readonly description?: string;
+  readonly ownedBy?: string;
+}
+
+/** Names models that no target lists by itself, such as aliases. */
+export interface Catalog {
+  models(): readonly ModelEntry[];
+}
+
+/** The kinds of choice; third parties add kinds by declaration merging. */
+export interface Services {
+  selector: { create(pool: Pool): Selector };
+  discovery: Discovery;
+  relay: RelayService;
+  transport: Transport;
+  catalog: Catalog;
+}

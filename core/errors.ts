@@ -1,0 +1,95 @@
+/** Where a fault began. */
+export type ErrorSource = "client" | "proxy" | "upstream";
+
+interface ErrorKind {
+  readonly status: number;
+  readonly source: ErrorSource;
+  /** Envoy's response flags: https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage */
+  readonly flag: string;
+}
+
+const client = (status: number, flag = "DPE"): ErrorKind => ({ status, source: "client", flag });
+const proxy = (status: number, flag = "-"): ErrorKind => ({ status, source: "proxy", flag });
+const upstream = (status: number, flag: string): ErrorKind => ({ status, source: "upstream", flag });
+
+/** The one table from code to status. 499 is only logged, never sent. */
+export const errorKinds = {
+  invalid_request: client(400),
+  invalid_host: client(400),
+  invalid_path: client(400),
+  duplicate_header: client(400),
+  invalid_json: client(400),
+  invalid_model: client(400),
+  ambiguous_model: client(400),
+  unauthorized: client(401, "UAEX"),
+  forbidden: client(403, "UAEX"),
+  route_not_found: client(404, "NR"),
+  model_not_found: client(404, "NR"),
+  method_not_allowed: client(405),
+  request_timeout: client(408),
+  body_too_large: client(413),
+  url_too_long: client(414),
+  unsupported_encoding: client(415),
+  expectation_failed: client(417),
+  rate_limited: client(429, "RL"),
+  headers_too_large: client(431),
+  client_closed: client(499, "DC"),
+  plugin_error: proxy(500),
+  internal_error: proxy(500),
+  version_not_supported: client(505),
+  no_targets: proxy(503, "UH"),
+  overloaded: proxy(503, "OM"),
+  draining: proxy(503, "DR"),
+  connect_failed: upstream(502, "UF"),
+  dns_error: upstream(502, "UF"),
+  tls_error: upstream(502, "UF"),
+  connect_timeout: upstream(504, "UF"),
+  upstream_reset: upstream(502, "UC"),
+  upstream_protocol: upstream(502, "UPE"),
+  upstream_timeout: upstream(504, "UT"),
+  total_timeout: upstream(504, "UT"),
+  stream_idle: upstream(504, "SI"),
+  write_stalled: client(499, "SI"),
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof errorKinds;
+
+export interface ProxyErrorOptions {
+  phase?: string;
+  retryable?: boolean;
+  plugin?: string;
+  target?: string;
+  cause?: unknown;
+}
+
+/** Every fault that core tells of; told apart by `code`. The message is meant for the client, the cause never is. */
+export class ProxyError extends Error {
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly source: ErrorSource;
+  /** Response flag for logs, such as `UH` or `UC`. */
+  readonly flag: string;
+  readonly phase: string;
+  readonly retryable: boolean;
+  readonly plugin: string | undefined;
+  readonly target: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ProxyErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    const kind = errorKinds[code];
+    this.name = "ProxyError";
+    this.code = code;
+    this.status = kind.status;
+    this.source = kind.source;
+    this.flag = kind.flag;
+    this.phase = options.phase ?? "";
+    this.retryable = options.retryable ?? false;
+    this.plugin = options.plugin;
+    this.target = options.target;
+  }
+}
+
+/** By name and code, so that an error of another copy of this package is known too. */
+export function isProxyError(error: unknown): error is ProxyError {
+  return error instanceof Error && error.name === "ProxyError" && "code" in error;
+}

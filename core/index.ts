@@ -1,0 +1,39 @@
+export type {
+  Exchange,
+  HeaderRecord,
+  Outcome,
+  OutcomeKind,
+  Reply,
+  Slot,
+  UpstreamHead,
+  UpstreamRequest,
+} from "./contract/exchange.ts";
+export type { Hook, HookMap, HookName, Hooks } from "./contract/hooks.ts";
+export type { ConfigFunction, ExplainRequest, Limits, Proxy, ProxyConfig } from "./contract/proxy.ts";
+export type { RetryClass, RetryOptions, RetryPolicy, Route, RouteOptions, Timeouts } from "./contract/route.ts";
+export type { StandardSchema } from "./contract/schema.ts";
+export type {
+  Awaitable,
+  Catalog,
+  Discovery,
+  DiscoverySink,
+  ModelEntry,
+  Relay,
+  RelayService,
+  Score,
+  Selector,
+  Services,
+  Transport,
+  TransportCall,
+  TransportSink,
+} from "./contract/services.ts";
+export type { Mode, Reporter, Setup, Status, Task } from "./contract/setup.ts";
+export type { Pool, Snapshot, Target, TargetSpec, TargetStats, Verdict } from "./contract/target.ts";
+export { defineProxy } from "./define-proxy.ts";
+export { errorKinds, isProxyError, ProxyError } from "./errors.ts";
+export type { ErrorCode, ErrorSource, ProxyErrorOptions } from "./errors.ts";
+export type { CandidateExplanation, Explanation } from "./explain/explanation.ts";
+export { definePlugin, defineSelector } from "./plugin.ts";
+export type { Factory, Plugin, PluginDefinition, SelectorDefinition } from "./plugin.ts";
+export { createProxy } from "./proxy.ts";
+export { viewTarget } from "./targets/target.ts";
