@@ -1,7 +1,45 @@
 /** Where a fault began. */
 export type ErrorSource = "client" | "proxy" | "upstream";
 
-interface ErrorKind {
+export type ErrorCode =
+  | "invalid_request"
+  | "invalid_host"
+  | "invalid_path"
+  | "duplicate_header"
+  | "invalid_json"
+  | "invalid_model"
+  | "ambiguous_model"
+  | "unauthorized"
+  | "forbidden"
+  | "route_not_found"
+  | "model_not_found"
+  | "method_not_allowed"
+  | "request_timeout"
+  | "body_too_large"
+  | "url_too_long"
+  | "unsupported_encoding"
+  | "expectation_failed"
+  | "rate_limited"
+  | "headers_too_large"
+  | "client_closed"
+  | "plugin_error"
+  | "internal_error"
+  | "version_not_supported"
+  | "no_targets"
+  | "overloaded"
+  | "draining"
+  | "connect_failed"
+  | "dns_error"
+  | "tls_error"
+  | "connect_timeout"
+  | "upstream_reset"
+  | "upstream_protocol"
+  | "upstream_timeout"
+  | "total_timeout"
+  | "stream_idle"
+  | "write_stalled";
+
+export interface ErrorKind {
   readonly status: number;
   readonly source: ErrorSource;
   /** Envoy's response flags: https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage */
@@ -13,7 +51,7 @@ const proxy = (status: number, flag = "-"): ErrorKind => ({ status, source: "pro
 const upstream = (status: number, flag: string): ErrorKind => ({ status, source: "upstream", flag });
 
 /** The one table from code to status. 499 is only logged, never sent. */
-export const errorKinds = {
+export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   invalid_request: client(400),
   invalid_host: client(400),
   invalid_path: client(400),
@@ -50,9 +88,7 @@ export const errorKinds = {
   total_timeout: upstream(504, "UT"),
   stream_idle: upstream(504, "SI"),
   write_stalled: client(499, "SI"),
-} as const satisfies Record<string, ErrorKind>;
-
-export type ErrorCode = keyof typeof errorKinds;
+};
 
 export interface ProxyErrorOptions {
   phase?: string;

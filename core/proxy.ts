@@ -1,5 +1,183 @@
-import type { ConfigFunction, Proxy, ProxyConfig } from "./contract/proxy.ts";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { toFetchHandler } from "srvx/node";
+import type { ConfigFunction, ExplainRequest, Limits, Proxy, ProxyConfig } from "./contract/proxy.ts";
+import type { Mode, Status } from "./contract/setup.ts";
+import { explainWith } from "./explain/explain.ts";
+import type { Explanation } from "./explain/explanation.ts";
+import { acceptExchange } from "./exchange/accept.ts";
+import { hangUp } from "./wire/hang-up.ts";
+import { Generation } from "./generation/generation.ts";
+import { ProxyState } from "./proxy-state.ts";
+import { drain } from "./wire/drain.ts";
+import { attach, type Attached, type Extras } from "./wire/server.ts";
 
-export function createProxy(_config: ProxyConfig | ConfigFunction): Promise<Proxy> {
-  throw new Error("being written");
+export interface ProxyOptions {
+  /** @default "serve" */
+  readonly mode?: Mode;
+  /** Under those of the config. */
+  readonly limits?: Limits;
+}
+
+/**
+ * Loads a config into a running proxy, which serves nothing until it is told to listen.
+ *
+ * @throws ConfigError with everything that is wrong with the config
+ * @example
+ * const proxy = await createProxy({ plugins: [staticTargets({ targets: ["http://127.0.0.1:8001"] })] });
+ * const { url } = await proxy.listen();
+ */
+export async function createProxy(config: ProxyConfig | ConfigFunction, options: ProxyOptions = {}): Promise<Proxy> {
+  const runtime = new Runtime(config, options);
+  await runtime.reload(config);
+  return runtime;
+}
+
+class Runtime implements Proxy {
+  readonly #state: ProxyState;
+  readonly #mode: Mode;
+  #config: ProxyConfig | ConfigFunction;
+  #current: Generation | undefined;
+  #number = 0;
+  #retired: Set<Generation> = new Set();
+  #servers: Attached[] = [];
+  #reloading: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+  #now: AbortController = new AbortController();
+  readonly #fetch: (request: Request) => Response | Promise<Response>;
+  readonly listener: RequestListener = (req, res) => this.#accept(req, res);
+
+  constructor(config: ProxyConfig | ConfigFunction, options: ProxyOptions) {
+    this.#state = new ProxyState(options.limits);
+    this.#mode = options.mode ?? "serve";
+    this.#config = config;
+    this.#fetch = toFetchHandler((req: IncomingMessage, res: ServerResponse) => this.#acceptWeb(req, res)) as Runtime["fetch"];
+  }
+
+  async listen(options: { port?: number; host?: string } = {}): Promise<{ url: string; port: number }> {
+    const config = this.#generation().config;
+    const host = options.host ?? config.host ?? "127.0.0.1";
+    const server = createServer({ maxHeaderSize: this.#state.limits.headers, connectionsCheckingInterval: 1_000 });
+    this.attach(server);
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(options.port ?? config.port ?? 0, host, resolve);
+    });
+    const { port } = server.address() as AddressInfo;
+    return { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, port };
+  }
+
+  attach(server: Server): void {
+    if (this.#closing !== undefined) throw new Error("this proxy is closed");
+    const accept = (req: IncomingMessage, res: ServerResponse, extras?: Extras): void => this.#accept(req, res, extras);
+    this.#servers.push(attach(server, { limits: this.#state.limits, accept, listener: this.listener }));
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    return this.#fetch(request);
+  }
+
+  /** One after the other: two reloads at once would race for the swap. */
+  async reload(config?: ProxyConfig | ConfigFunction): Promise<{ generation: number }> {
+    const next = this.#reloading.then(() => this.#load(config ?? this.#config));
+    this.#reloading = next.catch(() => {});
+    return next;
+  }
+
+  async #load(config: ProxyConfig | ConfigFunction): Promise<{ generation: number }> {
+    if (this.#closing !== undefined) throw new Error("this proxy is closed");
+    const number = this.#number + 1;
+    try {
+      const next = await Generation.load(config, this.#state, { number, mode: this.#mode, status: () => this.status() });
+      await next.start();
+      this.#swap(next, config, number);
+    } catch (error) {
+      this.#state.reloadError = error instanceof Error ? error.message : String(error);
+      if (this.#current === undefined) await this.#state.ledger.close();
+      throw error;
+    }
+    return { generation: number };
+  }
+
+  #swap(next: Generation, config: ProxyConfig | ConfigFunction, number: number): void {
+    const old = this.#current;
+    this.#state.configure(next.config);
+    this.#current = next;
+    this.#config = config;
+    this.#number = number;
+    this.#state.reloadError = undefined;
+    this.#state.ledger.keepReporters(next.registry.reporters);
+    if (old !== undefined) this.#retire(old);
+  }
+
+  #retire(old: Generation): void {
+    this.#retired.add(old);
+    void old.retire().then(() => this.#retired.delete(old));
+    if (this.#retired.size > this.#state.limits.generations) {
+      const [oldest] = this.#retired;
+      void oldest?.close();
+    }
+  }
+
+  explain(request: ExplainRequest = {}): Promise<Explanation> {
+    return explainWith(this.#config, request, this.#generation());
+  }
+
+  pools(): ReturnType<Proxy["pools"]> {
+    return this.#generation().registry.pools();
+  }
+
+  status(): Status {
+    const current = this.#current;
+    return {
+      generation: this.#number,
+      active: this.#state.active.size,
+      draining: this.#state.draining,
+      startedAt: this.#state.startedAt,
+      plugins: current?.plugins ?? [],
+      reloadError: this.#state.reloadError,
+      stale: [...(current?.registry.stale.values() ?? [])],
+    };
+  }
+
+  close(options: { deadline?: number } = {}): Promise<void> {
+    if (this.#closing === undefined) this.#closing = this.#close(options.deadline ?? this.#state.limits.drain);
+    else this.#now.abort();
+    return this.#closing;
+  }
+
+  async #close(deadline: number): Promise<void> {
+    const state = this.#state;
+    state.draining = true;
+    await drain(state, this.#servers, state.limits, deadline, this.#now.signal);
+    state.active.each((x) => hangUp(x.req, x.res, true));
+    for (const { server, connections } of this.#servers) {
+      server.closeAllConnections();
+      for (const socket of connections) socket.destroy();
+    }
+    await this.#reloading;
+    const generations = [...this.#retired, ...(this.#current === undefined ? [] : [this.#current])];
+    await Promise.all(generations.map((generation) => generation.close()));
+    await state.ledger.close();
+    state.active.close();
+  }
+
+  #generation(): Generation {
+    if (this.#current === undefined) throw new Error("this proxy has no config yet");
+    return this.#current;
+  }
+
+  /** A request without a socket: what a client's HTTP library would have written is filled in. */
+  #acceptWeb(req: IncomingMessage, res: ServerResponse): void {
+    const { headers, rawHeaders } = req;
+    if (headers.host === undefined) rawHeaders.push("host", (headers.host = "localhost"));
+    const framing = headers["transfer-encoding"];
+    if (framing !== undefined && headers["content-length"] === undefined) rawHeaders.push("transfer-encoding", framing);
+    res.once("finish", () => res.emit("close"));
+    this.#accept(req, res);
+  }
+
+  #accept(req: IncomingMessage, res: ServerResponse, extras?: Extras): void {
+    acceptExchange(this.#generation(), req, res, extras);
+  }
 }

@@ -4,6 +4,7 @@ import type { Explanation } from "../explain/explanation.ts";
 import type { RetryOptions, Timeouts } from "./route.ts";
 import type { Awaitable } from "./services.ts";
 import type { Mode, Status } from "./setup.ts";
+import type { Pool } from "./target.ts";
 
 export interface Limits {
   /** Bytes of a request body, streamed or not. @default 100 MiB */
@@ -20,9 +21,9 @@ export interface Limits {
   connections?: number;
   /** Milliseconds the exchanges under way get when the proxy closes. @default 300000 */
   drain?: number;
-  /** Milliseconds that new requests are still accepted after a drain began. @default 2000 */
+  /** Milliseconds that new requests are still accepted after a drain began. @default 2000 from the command line, 0 embedded */
   drainDelay?: number;
-  /** Milliseconds of quiet after which an idle connection is closed in a drain. @default 3000 */
+  /** Milliseconds of quiet after which an idle connection is closed in a drain. @default 3000 from the command line, 0 embedded */
   drainIdle?: number;
   /** Retired generations whose plugins are kept running for their exchanges. @default 8 */
   generations?: number;
@@ -71,6 +72,8 @@ export interface Proxy {
   /** What a request would do, phase by phase, without sending it. */
   explain(request?: ExplainRequest): Promise<Explanation>;
   status(): Status;
+  /** The pools of the running generation. */
+  pools(): readonly Pool[];
   /** Drains, then closes; a second call ends at once. `deadline` is in milliseconds. @default limits.drain */
   close(options?: { deadline?: number }): Promise<void>;
 }

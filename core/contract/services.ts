@@ -62,7 +62,7 @@ export interface RelayService {
 
 export interface TransportSink {
   /** The connection stands and the request is about to be written. */
-  start(): void;
+  connected(): void;
   head(status: number, headers: Readonly<Record<string, string | string[] | undefined>>): void;
   /** False asks for a pause. */
   data(chunk: Uint8Array): boolean;

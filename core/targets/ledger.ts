@@ -1,4 +1,5 @@
 import type { TargetStats, Verdict } from "../contract/target.ts";
+import { Connections } from "./connections.ts";
 
 /** What core remembers of a target across generations. */
 export class LedgerEntry implements TargetStats {
@@ -7,11 +8,97 @@ export class LedgerEntry implements TargetStats {
   failures = 0;
   ttfb = 0;
   lastFailure = 0;
+  readonly id: string;
   /** By reporter. */
   readonly verdicts: Map<string, Verdict> = new Map();
-  readonly key: string;
+  /** Pools, over all generations, that hold the target. */
+  holders = 0;
 
-  constructor(key: string) {
-    this.key = key;
+  constructor(id: string) {
+    this.id = id;
+  }
+}
+
+/** All targets of one proxy by id. A target that two pools hold is one target. */
+export class Ledger {
+  readonly connections: Connections = new Connections();
+  #entries: Map<string, LedgerEntry> = new Map();
+  #timers: Map<Verdict, NodeJS.Timeout> = new Map();
+  #listeners: Set<() => void> = new Set();
+
+  hold(id: string): LedgerEntry {
+    let entry = this.#entries.get(id);
+    if (entry === undefined) this.#entries.set(id, (entry = new LedgerEntry(id)));
+    entry.holders += 1;
+    return entry;
+  }
+
+  release(entry: LedgerEntry): void {
+    entry.holders -= 1;
+    this.forget(entry);
+  }
+
+  /** Drops an entry that nobody holds and nothing uses; one with attempts under way keeps its counters. */
+  forget(entry: LedgerEntry): void {
+    if (entry.holders > 0 || entry.inflight > 0) return;
+    for (const reporter of entry.verdicts.keys()) this.#clear(entry, reporter);
+    if (this.#entries.get(entry.id) === entry) this.#entries.delete(entry.id);
+  }
+
+  down(id: string, reporter: string, reason: string, forMs?: number): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    this.#clear(entry, reporter);
+    const verdict: Verdict = { reporter, reason, until: forMs === undefined ? Infinity : Date.now() + forMs };
+    entry.verdicts.set(reporter, verdict);
+    if (forMs !== undefined) this.#timers.set(verdict, setTimeout(() => this.up(id, reporter), forMs).unref());
+    this.#changed();
+  }
+
+  up(id: string, reporter: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || !entry.verdicts.has(reporter)) return;
+    this.#clear(entry, reporter);
+    this.#changed();
+  }
+
+  /** A reporter that the new config does not have can never say up again: its verdicts go. */
+  keepReporters(reporters: ReadonlySet<string>): void {
+    let changed = false;
+    for (const entry of this.#entries.values()) {
+      for (const reporter of entry.verdicts.keys()) {
+        if (reporters.has(reporter)) continue;
+        this.#clear(entry, reporter);
+        changed = true;
+      }
+    }
+    if (changed) this.#changed();
+  }
+
+  verdicts(id: string): readonly Verdict[] {
+    return [...(this.#entries.get(id)?.verdicts.values() ?? [])];
+  }
+
+  onVerdict(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    await this.connections.close();
+  }
+
+  #clear(entry: LedgerEntry, reporter: string): void {
+    const verdict = entry.verdicts.get(reporter);
+    if (verdict === undefined) return;
+    entry.verdicts.delete(reporter);
+    clearTimeout(this.#timers.get(verdict));
+    this.#timers.delete(verdict);
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
   }
 }

@@ -1,7 +1,20 @@
-import type { Target } from "../contract/target.ts";
+import type { Target, TargetSpec } from "../contract/target.ts";
+import type { Connection } from "./connections.ts";
 import type { LedgerEntry } from "./ledger.ts";
 
-/** A target with its ledger entry; all are of this one shape, so that reading one is fast. */
+interface Fields {
+  readonly id: string;
+  readonly origin: string;
+  readonly basePath: string;
+  readonly weight: number;
+  readonly models: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly meta: Readonly<Record<string, unknown>>;
+  readonly live: LedgerEntry;
+  readonly connection: Connection;
+}
+
+/** A target with its ledger entry and its connections; all are of this one shape, so that reading one is fast. */
 export class PoolTarget implements Target {
   readonly id: string;
   readonly origin: string;
@@ -11,11 +24,9 @@ export class PoolTarget implements Target {
   readonly labels: Readonly<Record<string, string>>;
   readonly meta: Readonly<Record<string, unknown>>;
   readonly live: LedgerEntry;
-  /** Milliseconds an idle connection is kept. */
-  readonly keepAlive: number;
-  readonly maxConnections: number;
+  readonly connection: Connection;
 
-  constructor(fields: Omit<PoolTarget, "toJSON">) {
+  constructor(fields: Fields) {
     this.id = fields.id;
     this.origin = fields.origin;
     this.basePath = fields.basePath;
@@ -24,9 +35,7 @@ export class PoolTarget implements Target {
     this.labels = fields.labels;
     this.meta = fields.meta;
     this.live = fields.live;
-    this.keepAlive = fields.keepAlive;
-    this.maxConnections = fields.maxConnections;
-    Object.freeze(this);
+    this.connection = fields.connection;
   }
 }
 
@@ -35,5 +44,37 @@ export class PoolTarget implements Target {
  * For the `candidates` of a route whose configuration weighs targets by itself.
  */
 export function viewTarget(target: Target, changes: { readonly weight: number }): Target {
-  return new PoolTarget({ ...(target as PoolTarget), weight: changes.weight });
+  if (!(target instanceof PoolTarget)) return { ...target, weight: changes.weight };
+  return new PoolTarget({ ...target, weight: changes.weight });
+}
+
+/** What a spec says, checked; the id, weight, origin and base path filled in. */
+export interface TargetFields extends Omit<Fields, "live" | "connection"> {
+  readonly keepAlive: number;
+  readonly maxConnections: number;
+}
+
+const controls = /[\u0000-\u0020\u007f]/;
+
+/** Throws an Error that names the value when the spec cannot be a target. */
+export function toTargetFields(spec: TargetSpec): TargetFields {
+  if (!URL.canParse(spec.url)) throw new Error(`target url "${spec.url}" is not a URL; write scheme://host[:port][/base]`);
+  const url = new URL(spec.url);
+  if (url.username || url.password) throw new Error(`target url of ${url.host} has credentials in it; put them into a header`);
+  if (url.search || url.hash) throw new Error(`target url "${spec.url}" has a query or a fragment; leave it out`);
+  const id = spec.id ?? spec.url;
+  if (id === "" || id.length > 255 || controls.test(id)) throw new Error(`target id ${JSON.stringify(id)} is empty, too long, or has spaces in it`);
+  const weight = spec.weight ?? 1;
+  if (!Number.isFinite(weight) || weight < 0) throw new Error(`target ${id} has the weight ${weight}; use a number from 0 on`);
+  return {
+    id,
+    origin: `${url.protocol}//${url.host}`,
+    basePath: url.pathname.replace(/\/+$/, ""),
+    weight,
+    models: Object.freeze([...(spec.models ?? [])]),
+    labels: Object.freeze({ ...spec.labels }),
+    meta: Object.freeze({ ...spec.meta }),
+    keepAlive: spec.keepAlive ?? 4_000,
+    maxConnections: spec.maxConnections ?? 1_024,
+  };
 }

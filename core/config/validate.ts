@@ -1,0 +1,130 @@
+import { inspect } from "node:util";
+import type { PluginInstance } from "../plugin.ts";
+import type { ProxyConfig } from "../contract/proxy.ts";
+import { type ConfigProblem, ConfigError } from "./config-error.ts";
+import { knownKeys, knownValues } from "./known-keys.ts";
+import { suggest } from "./suggest.ts";
+
+export interface ValidPlugin {
+  readonly instance: PluginInstance;
+  readonly options: unknown;
+}
+
+interface Issue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[];
+}
+
+/** Flattens groups, drops what is switched off, and refuses what is not a plugin. */
+export function listPlugins(config: ProxyConfig): PluginInstance[] {
+  if (config === null || typeof config !== "object" || !Array.isArray(config.plugins)) {
+    const received = inspect(config, { depth: 1, breakLength: Infinity }).slice(0, 80);
+    throw new ConfigError([
+      { plugin: "", path: "plugins", message: "a config needs a list of plugins", received, index: -1, fix: "export default defineProxy({ plugins: [...] })" },
+    ]);
+  }
+  const flat = config.plugins.flat().filter((p) => p !== false && p !== null && p !== undefined) as unknown[];
+  const problems: ConfigProblem[] = [];
+  for (const [index, entry] of flat.entries()) {
+    if (isInstance(entry)) continue;
+    const fix = typeof entry === "function" ? `call it: ${entry.name || "plugin"}()` : "use a factory made by definePlugin";
+    problems.push({ plugin: `plugins[${index}]`, path: "", message: "is not a plugin", received: show(entry), index, fix });
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return flat as PluginInstance[];
+}
+
+function isInstance(value: unknown): value is PluginInstance {
+  return typeof value === "object" && value !== null && "definition" in value && "name" in value;
+}
+
+/** Validates the options of all plugins and reports every problem at once. */
+export async function validateOptions(plugins: readonly PluginInstance[]): Promise<ValidPlugin[]> {
+  const problems: ConfigProblem[] = duplicates(plugins);
+  const valid: ValidPlugin[] = [];
+  for (const [index, instance] of plugins.entries()) {
+    const schema = instance.definition.options;
+    if (schema === undefined) {
+      if (instance.input !== undefined) {
+        problems.push({ plugin: label(index, instance), path: "", message: "takes no options", received: show(instance.input), index });
+      }
+      valid.push({ instance, options: undefined });
+      continue;
+    }
+    const input = instance.input === undefined ? {} : instance.input;
+    const result = (await schema["~standard"].validate(input)) as { issues?: readonly Issue[]; value?: unknown };
+    for (const issue of result.issues ?? []) problems.push(toProblem(issue, input, schema, instance, index));
+    valid.push({ instance, options: result.value });
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return valid;
+}
+
+function duplicates(plugins: readonly PluginInstance[]): ConfigProblem[] {
+  const first = new Map<string, number>();
+  const problems: ConfigProblem[] = [];
+  for (const [index, instance] of plugins.entries()) {
+    const earlier = first.get(instance.name);
+    if (earlier === undefined) first.set(instance.name, index);
+    else if (instance.definition.multiple !== true) {
+      problems.push({
+        plugin: label(index, instance),
+        path: "",
+        message: `stands in the config twice, first as plugins[${earlier}]`,
+        index,
+        fix: "remove one, or merge their options",
+      });
+    }
+  }
+  return problems;
+}
+
+function label(index: number, instance: PluginInstance): string {
+  return `plugins[${index}] ${instance.name}`;
+}
+
+function toProblem(issue: Issue, input: unknown, schema: unknown, instance: PluginInstance, index: number): ConfigProblem {
+  const keys = (issue.path ?? []).map((part) => (typeof part === "object" ? part.key : part));
+  const received = valueAt(input, keys);
+  const fix = nearMiss(schema, keys, received);
+  return {
+    plugin: label(index, instance),
+    path: keys.map(String).join("."),
+    message: fix?.unknownKey === true ? "unknown option" : issue.message,
+    received: show(received),
+    index,
+    ...(fix === undefined ? {} : { fix: fix.text }),
+  };
+}
+
+function nearMiss(schema: unknown, keys: readonly PropertyKey[], received: unknown): { text: string; unknownKey: boolean } | undefined {
+  const last = keys.at(-1);
+  const siblings = knownKeys(schema, keys.slice(0, -1));
+  if (last !== undefined && siblings !== undefined && !siblings.includes(String(last))) {
+    const near = suggest(String(last), siblings);
+    const text = near === undefined ? `known options: ${siblings.join(", ")}` : `did you mean "${near}"?`;
+    return { text, unknownKey: true };
+  }
+  const values = knownValues(schema, keys);
+  if (values === undefined || typeof received !== "string") return undefined;
+  const near = suggest(received, values);
+  return { text: near === undefined ? `one of ${values.join(", ")}` : `did you mean "${near}"?`, unknownKey: false };
+}
+
+function valueAt(input: unknown, keys: readonly PropertyKey[]): unknown {
+  let value = input;
+  for (const key of keys) {
+    if (value === null || typeof value !== "object") return undefined;
+    value = (value as Record<PropertyKey, unknown>)[key];
+  }
+  return value;
+}
+
+const secret = /key|token|secret|password|authorization/i;
+
+function show(value: unknown): string {
+  const text = inspect(value, { depth: 1, breakLength: Infinity, maxStringLength: 60, maxArrayLength: 4 });
+  // A misplaced object may hold credentials: its values are not for a terminal or a log.
+  if (typeof value === "object" && secret.test(text)) return Array.isArray(value) ? "[...]" : `{ ${Object.keys(value ?? {}).join(", ")} }`;
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

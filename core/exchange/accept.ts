@@ -1,0 +1,68 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { ProxyError } from "../errors.ts";
+import type { Generation } from "../generation/generation.ts";
+import { exchangeBegins, exchangeEnds } from "../wire/connection.ts";
+import { readHead } from "../wire/request-head.ts";
+import type { Extras } from "../wire/server.ts";
+import { checkUpgrade } from "../wire/upgrade-request.ts";
+import { ActiveExchange, exchangeOf } from "./exchange.ts";
+import { fail, sendReply } from "./respond.ts";
+
+/** The beginning of every exchange: its head is read and checked before anything matches on it. */
+export function acceptExchange(generation: Generation, req: IncomingMessage, res: ServerResponse, extras?: Extras): void {
+  const x = new ActiveExchange(generation, req, res);
+  const { proxy } = generation;
+  proxy.active.add(x);
+  generation.enter();
+  exchangeBegins(req);
+  res.on("close", onClose);
+  // Only a response that waits behind another one has no socket yet; it does not hear when the client leaves.
+  if (res.socket === null) req.socket.once("close", () => finish(x));
+  if (proxy.draining) res.shouldKeepAlive = false;
+  if (extras !== undefined) {
+    x.expectContinue = extras.expectContinue === true;
+    x.tunnel = extras.tunnel;
+  }
+  const fault = readHead(x, proxy.limits) ?? checkUpgrade(x);
+  if (fault !== undefined) {
+    res.shouldKeepAlive = false;
+    return fail(x, fault);
+  }
+  if (x.path === "*") return sendReply(x, { status: 204, headers: { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" } });
+  generation.listener(req, res);
+}
+
+function onClose(this: ServerResponse): void {
+  finish(exchangeOf(this));
+}
+
+/** The last byte is through, or the client is gone. Exactly once, and always last. */
+function finish(x: ActiveExchange): void {
+  if (x.ended) return;
+  x.ended = true;
+  const { res, generation, current } = x;
+  if (!res.writableFinished && x.tunnel === undefined) left(x);
+  if (current !== undefined && current.state !== "done") current.abandon("client-abort");
+  generation.proxy.active.remove(x);
+  exchangeEnds(x.req);
+  if (generation.phases.end === null) return generation.leave(x, undefined);
+  generation.leave(x, {
+    kind: x.kind,
+    status: x.status || res.statusCode,
+    ttfb: x.ttfb,
+    duration: performance.now() - x.startedAt,
+    bytesIn: x.bytesIn,
+    bytesOut: x.bytesOut,
+    error: x.error,
+  });
+}
+
+/** A connection that we cut says so in `error`; any other that closes early was closed by the client. */
+function left(x: ActiveExchange): void {
+  x.gone = true;
+  if (x.error === undefined) {
+    x.error = new ProxyError("client_closed", "The client closed the connection.");
+    x.kind = "client-abort";
+  }
+  x.abortSignal();
+}

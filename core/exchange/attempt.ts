@@ -1,0 +1,263 @@
+import type { Duplex } from "node:stream";
+import type { OutcomeKind, UpstreamHead } from "../contract/exchange.ts";
+import type { Timeouts } from "../contract/route.ts";
+import type { Relay, Selector, TransportCall, TransportSink } from "../contract/services.ts";
+import { isProxyError, ProxyError } from "../errors.ts";
+import type { PoolTarget } from "../targets/target.ts";
+import { sendInformational } from "../wire/informational.ts";
+import { contentLength, endToEnd, type Headers } from "../wire/response-headers.ts";
+import { openTunnel } from "../wire/tunnel.ts";
+import { connectFault, responseFault } from "../wire/upstream-fault.ts";
+import { mayRetry, retryOrFail } from "./attempts.ts";
+import type { ActiveExchange } from "./exchange.ts";
+import { routeOf } from "./pipeline.ts";
+import { commit, cut, endResponse, fail, writeChunk } from "./respond.ts";
+
+type State = "connecting" | "waiting" | "streaming" | "done";
+
+const informationalLimit = 32;
+
+/** One try of an exchange against one target; what the transport tells it goes straight to the client. */
+export class Attempt implements TransportSink {
+  readonly x: ActiveExchange;
+  readonly target: PoolTarget;
+  state: State = "connecting";
+  relay: Relay | undefined = undefined;
+  /** The client does not keep up: the upstream is held. */
+  paused = false;
+  /** The client has the whole body; what the upstream still does changes nothing. */
+  delivered = false;
+  readonly #selector: Selector;
+  #call: TransportCall | undefined = undefined;
+  readonly #startedAt: number = performance.now();
+  /** When the current state began; while streaming, when the last bytes came. */
+  #since: number = this.#startedAt;
+  #status = 0;
+  #ttfb = 0;
+  #informational = 0;
+  /** Bytes of body still to come; -1 when the upstream did not say. */
+  #left = -1;
+
+  constructor(x: ActiveExchange, target: PoolTarget) {
+    this.x = x;
+    this.target = target;
+    this.#selector = routeOf(x).selector;
+    x.current = this;
+    target.live.inflight += 1;
+    target.live.requests += 1;
+  }
+
+  send(): void {
+    const { x, target } = this;
+    try {
+      this.#selector.attemptStart?.(target, x);
+      this.#call = x.generation.transport(target).send(target, x, this);
+    } catch (cause) {
+      this.#settle("plugin");
+      fail(x, new ProxyError("internal_error", "The proxy failed.", { phase: "send", cause }));
+    }
+  }
+
+  connected(): void {
+    if (this.state !== "connecting") return;
+    this.state = "waiting";
+    this.#since = performance.now();
+  }
+
+  head(status: number, headers: Headers): void {
+    if (this.state === "done") return;
+    if (status < 200) return this.#inform(status, headers);
+    this.#answered(status);
+    const head: UpstreamHead = { status, headers: endToEnd(headers) };
+    let body: boolean;
+    try {
+      if (this.#wantsRetry(head)) return;
+      this.relay = this.x.generation.relay(this.x, head);
+      this.#left = contentLength(headers);
+      body = commit(this.x, head, this.relay === undefined ? this.#left : -1);
+    } catch (error) {
+      return this.stop("plugin", toPluginError(error));
+    }
+    if (body) return;
+    // Without a body the client has everything. undici then takes a 304's Content-Length for a promise and fails.
+    this.delivered = true;
+    this.#settle(this.#whole());
+  }
+
+  data(chunk: Uint8Array): boolean {
+    if (this.state === "done") return true;
+    this.#since = this.x.generation.proxy.active.now;
+    const { relay } = this;
+    if (relay !== undefined) return this.#relayed(relay, chunk);
+    if (this.#left >= 0) {
+      this.#left -= chunk.length;
+      if (this.#left === 0) {
+        this.delivered = true;
+        endResponse(this.x, chunk);
+        return true;
+      }
+    }
+    return writeChunk(this.x, chunk);
+  }
+
+  end(trailers?: Headers): void {
+    if (this.state === "done") return;
+    if (!this.delivered) {
+      this.delivered = true;
+      endResponse(this.x, this.relay?.end?.() ?? null, trailers);
+    }
+    this.#settle(this.#whole());
+  }
+
+  error(error: Error): void {
+    if (this.state === "done") return;
+    if (this.delivered) return this.#settle(this.#whole());
+    if (this.state === "connecting") return this.#failed("connect", connectFault(error, this.target.id));
+    const fault = isProxyError(error) ? error : responseFault(error, this.target.id, this.state === "streaming");
+    if (fault.source === "client") return this.#failed(fault.code === "client_closed" ? "client-abort" : "local", fault);
+    if (this.state === "waiting") return this.#failed(fault.source === "upstream" ? "reset" : "plugin", fault);
+    this.#failed("stream-error", fault);
+  }
+
+  upgrade(status: number, headers: Headers, socket: Duplex): void {
+    const { x } = this;
+    if (this.state === "done") return void socket.destroy();
+    const tunnel = x.tunnel;
+    const agreed = String(headers["upgrade"] ?? "").toLowerCase() === x.upgradeTo;
+    if (tunnel === undefined || !agreed) {
+      socket.destroy();
+      const text = "The upstream switched to a protocol that was not asked for.";
+      return this.#failed("reset", new ProxyError("upstream_protocol", text, { target: this.target.id }));
+    }
+    this.#answered(status);
+    openTunnel(x, socket, headers, (error) => {
+      if (error !== undefined) x.error = error;
+      this.#settle(error === undefined ? "ok" : "stream-error", error);
+    });
+  }
+
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.#since = this.x.generation.proxy.active.now;
+    this.#call?.resume();
+  }
+
+  /** The exchange is over before the upstream is. */
+  abandon(kind: OutcomeKind): void {
+    if (this.state === "done") return;
+    this.#settle(this.delivered ? this.#whole() : kind, this.delivered ? undefined : this.x.error);
+    this.#call?.abort(new Error("The client is gone."));
+  }
+
+  /** Keeps the deadlines of this attempt; called by the sweep. */
+  check(now: number, timeouts: Timeouts): void {
+    const quiet = now - this.#since;
+    const { id } = this.target;
+    if (this.state === "connecting" && timeouts.connect > 0 && quiet >= timeouts.connect) {
+      const error = new ProxyError("connect_timeout", "The upstream did not take the connection in time.", { target: id, retryable: true });
+      this.stop("connect", error);
+    } else if (this.state === "waiting" && timeouts.headers > 0 && quiet >= timeouts.headers) {
+      const error = new ProxyError("upstream_timeout", "The upstream did not answer in time.", { target: id, retryable: true });
+      this.stop("timeout", error);
+    } else if (this.state === "streaming" && !this.paused && !this.delivered) {
+      const idle = this.relay?.idle ?? timeouts.idle;
+      if (idle > 0 && quiet >= idle) {
+        this.stop("stalled", new ProxyError("stream_idle", "The upstream fell silent in the middle of its answer.", { target: id }));
+      }
+    }
+  }
+
+  /** Ends the attempt from this side. */
+  stop(kind: OutcomeKind, error: ProxyError, retry = true): void {
+    if (this.state === "done") return;
+    const call = this.#call;
+    this.#failed(kind, error, retry);
+    call?.abort(error);
+  }
+
+  #answered(status: number): void {
+    this.state = "streaming";
+    this.#since = performance.now();
+    this.#status = status;
+    this.#ttfb = this.#since - this.#startedAt;
+    const { live } = this.target;
+    live.ttfb = live.ttfb === 0 ? this.#ttfb : live.ttfb + (this.#ttfb - live.ttfb) / 8;
+  }
+
+  #inform(status: number, headers: Headers): void {
+    this.#informational += 1;
+    if (this.#informational <= informationalLimit) return sendInformational(this.x, status, headers);
+    const error = new ProxyError("upstream_protocol", "The upstream sent too many informational responses.", { target: this.target.id });
+    this.stop("reset", error);
+  }
+
+  /** A plugin, or the route's list of statuses, may want another target to answer instead. */
+  #wantsRetry(head: UpstreamHead): boolean {
+    const { x } = this;
+    const asked = x.generation.phases.upstreamResponse?.(x, head) === "retry";
+    if (!asked && !routeOf(x).retry.statuses.has(head.status)) return false;
+    if (!mayRetry(x, "status", asked)) return false;
+    const error = new ProxyError("upstream_reset", "The upstream could not answer.", { target: this.target.id });
+    const call = this.#call;
+    this.#settle("status", error);
+    call?.abort(error);
+    retryOrFail(x, "status", error, asked);
+    return true;
+  }
+
+  #relayed(relay: Relay, chunk: Uint8Array): boolean {
+    let out: Uint8Array | null;
+    try {
+      out = relay.data(chunk);
+    } catch (error) {
+      const fault = toPluginError(error);
+      this.stop("plugin", fault);
+      return true;
+    }
+    return out === null || out.length === 0 ? true : writeChunk(this.x, out);
+  }
+
+  #whole(): OutcomeKind {
+    return this.#status >= 500 ? "status" : "ok";
+  }
+
+  #failed(kind: OutcomeKind, error: ProxyError, retry = true): void {
+    const { x } = this;
+    const { committed } = x;
+    this.#settle(kind, error);
+    if (committed) return cut(x, error, this.relay);
+    if (retry && (kind === "connect" || kind === "reset" || kind === "timeout")) return retryOrFail(x, kind, error);
+    fail(x, error);
+  }
+
+  /** Exactly once per attempt, told the outcome. */
+  #settle(kind: OutcomeKind, error?: ProxyError): void {
+    const { x, target } = this;
+    const { live } = target;
+    this.state = "done";
+    live.inflight -= 1;
+    if (live.inflight === 0 && live.holders === 0) x.generation.proxy.ledger.forget(live);
+    if (error?.source === "upstream") {
+      live.failures += 1;
+      live.lastFailure = Date.now();
+    }
+    x.kind = kind;
+    x.status = this.#status;
+    x.ttfb = this.#ttfb;
+    const { attemptEnd } = x.generation.phases;
+    if (attemptEnd === null && this.#selector.attemptEnd === undefined) return;
+    const duration = performance.now() - this.#startedAt;
+    const outcome = { kind, status: this.#status, ttfb: this.#ttfb, duration, bytesIn: x.bytesIn, bytesOut: x.bytesOut, error };
+    try {
+      this.#selector.attemptEnd?.(target, outcome);
+    } catch (cause) {
+      x.generation.log.error(`selector ${routeOf(x).selectorName} threw in attemptEnd:`, cause);
+    }
+    attemptEnd?.(x, target, outcome);
+  }
+}
+
+function toPluginError(error: unknown): ProxyError {
+  return isProxyError(error) ? error : new ProxyError("plugin_error", "A plugin of the proxy failed.", { cause: error });
+}

@@ -1,0 +1,158 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Exchange, OutcomeKind, UpstreamRequest } from "../contract/exchange.ts";
+import type { Route } from "../contract/route.ts";
+import type { Target } from "../contract/target.ts";
+import type { ProxyError } from "../errors.ts";
+import type { Generation } from "../generation/generation.ts";
+import type { Attempt } from "./attempt.ts";
+import type { Intake } from "./body.ts";
+
+const exchangeKey: unique symbol = Symbol("plugboard.exchange");
+
+interface Carrier {
+  [exchangeKey]?: ActiveExchange;
+}
+
+/** The exchange of a Node request or response. */
+export function exchangeOf(carrier: object): ActiveExchange {
+  return (carrier as Carrier)[exchangeKey] as ActiveExchange;
+}
+
+const untried: readonly Target[] = Object.freeze([]);
+const idPrefix = Date.now().toString(36) + Math.random().toString(36).slice(2, 6);
+let count = 0;
+
+/** An exchange under way. One shape, all fields set at once: this object is made for each request. */
+export class ActiveExchange implements Exchange {
+  readonly startedAt: number = performance.now();
+  readonly method: string;
+  path = "";
+  search = "";
+  model: string | undefined = undefined;
+  route: Route | undefined = undefined;
+  target: Target | undefined = undefined;
+  attempt = 0;
+  tried: readonly Target[] = untried;
+  body: Buffer | undefined = undefined;
+  committed = false;
+  slots: unknown[] | undefined = undefined;
+  notes: string[] | undefined = undefined;
+  /** Set by the transport of the current attempt. */
+  upstream: UpstreamRequest = noUpstream;
+
+  readonly generation: Generation;
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** End-to-end headers of the client's request: name, value, name, value. */
+  readonly pairs: string[] = [];
+  host = "";
+  contentType = "";
+  /** Of the request body; -1 when it is not declared. */
+  contentLength = -1;
+  chunked = false;
+  expectContinue = false;
+  wantsTrailers = false;
+  via = "";
+  /** Headers that only a trusted proxy may set: name, value, name, value. */
+  forwarded: string[] | undefined = undefined;
+  requestId: string | undefined = undefined;
+  upgradeTo: string | undefined = undefined;
+  /** The client's socket and first bytes, when it asked for an upgrade. */
+  tunnel: { readonly socket: Duplex; readonly head: Buffer } | undefined = undefined;
+
+  current: Attempt | undefined = undefined;
+  intake: Intake | undefined = undefined;
+  /** The first piece of a streamed body was looked at. */
+  peeked = false;
+  /** Bytes relayed to the client; bytes of request body taken in. */
+  bytesOut = 0;
+  bytesIn = 0;
+  ttfb = 0;
+  status = 0;
+  /** The client knows how long the response body is. */
+  lengthDeclared = false;
+  /** Body bytes were handed on, so that the body cannot be sent again. */
+  bodyStarted = false;
+  kind: OutcomeKind = "local";
+  error: ProxyError | undefined = undefined;
+  /** The client is gone. */
+  gone = false;
+  ended = false;
+  /** Neighbours in the list of exchanges under way. */
+  previous: ActiveExchange | undefined = undefined;
+  next: ActiveExchange | undefined = undefined;
+
+  #id: string | undefined = undefined;
+  #ip: string | undefined = undefined;
+  #abort: AbortController | undefined = undefined;
+  #json: unknown = undefined;
+  #parsed = false;
+
+  constructor(generation: Generation, req: IncomingMessage, res: ServerResponse) {
+    this.generation = generation;
+    this.req = req;
+    this.res = res;
+    this.method = req.method as string;
+    (req as Carrier)[exchangeKey] = this;
+    (res as Carrier)[exchangeKey] = this;
+  }
+
+  get node(): { readonly req: IncomingMessage; readonly res: ServerResponse } {
+    return this;
+  }
+
+  get id(): string {
+    return (this.#id ??= `${idPrefix}-${(count++).toString(36)}`);
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.req.headers;
+  }
+
+  get ip(): string | undefined {
+    return (this.#ip ??= this.generation.clientAddress(this));
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.gone) this.#abort.abort();
+    }
+    return this.#abort.signal;
+  }
+
+  /** What the peers said of the client, all lines as one. */
+  forwardedFor(): string | undefined {
+    const lines = (this.forwarded ?? []).filter((_, i, all) => i % 2 === 1 && all[i - 1] === "x-forwarded-for");
+    return lines.length === 0 ? undefined : lines.join(", ");
+  }
+
+  /** Tells those who asked for the signal that the client left. */
+  abortSignal(): void {
+    this.#abort?.abort();
+  }
+
+  json<T = unknown>(): T | undefined {
+    if (!this.#parsed) {
+      this.#parsed = true;
+      this.#json = parse(this.body);
+    }
+    return this.#json as T | undefined;
+  }
+
+  get hasBody(): boolean {
+    return this.contentLength > 0 || this.chunked;
+  }
+}
+
+function parse(body: Buffer | undefined): unknown {
+  if (body === undefined) return undefined;
+  try {
+    return JSON.parse(body.toString("utf8"));
+  } catch {
+    return undefined; // Not JSON is an answer, not a fault: the caller asked.
+  }
+}
+
+const noUpstream: UpstreamRequest = Object.freeze({ method: "", path: "", headers: {}, body: null });

@@ -1,0 +1,147 @@
+import type { ServerResponse } from "node:http";
+import type { HeaderRecord, Reply, UpstreamHead } from "../contract/exchange.ts";
+import type { Relay } from "../contract/services.ts";
+import { ProxyError } from "../errors.ts";
+import { hangUp, lingerThenEnd } from "../wire/hang-up.ts";
+import { type Headers, trailersToSend } from "../wire/response-headers.ts";
+import { errorReply } from "./error-reply.ts";
+import { type ActiveExchange, exchangeOf } from "./exchange.ts";
+
+/** Answers with a whole response made here. */
+export function sendReply(x: ActiveExchange, reply: Reply): void {
+  const { res } = x;
+  if (x.ended || res.headersSent) return;
+  const body = typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
+  const headers: HeaderRecord = Object.create(null);
+  for (const [name, value] of Object.entries(reply.headers ?? {})) headers[name.toLowerCase()] = value as string | string[];
+  if (reply.status !== 204 && reply.status !== 304) headers["content-length"] = String(body?.length ?? 0);
+  x.committed = true;
+  x.status = reply.status;
+  const unread = x.hasBody && !x.req.complete;
+  if (unread || x.generation.proxy.draining) res.shouldKeepAlive = false;
+  try {
+    res.writeHead(reply.status, headers);
+  } catch (cause) {
+    // A header that Node refuses: a plugin built it out of something the client sent.
+    x.generation.log.error("a reply cannot be sent:", cause);
+    res.writeHead(500, { "content-length": 0 });
+    return void res.end();
+  }
+  if (body !== undefined && x.method !== "HEAD") x.bytesOut += body.length;
+  if (unread) lingerThenEnd(x.req, res, body);
+  else res.end(body);
+}
+
+/** Ends an exchange with an error: as a reply while that is possible, else by cutting the connection. */
+export function fail(x: ActiveExchange, error: ProxyError): void {
+  if (x.ended || x.error !== undefined) return;
+  x.error = error;
+  const { log, phases } = x.generation;
+  if (error.code === "plugin_error") x.kind = "plugin";
+  if (error.source === "proxy" && error.cause !== undefined) {
+    const who = error.plugin === undefined ? "" : ` of plugin ${error.plugin}`;
+    log.error(`${x.method} ${x.path}: ${error.code}${who}${error.phase && ` in phase ${error.phase}`}:`, error.cause);
+  }
+  if (x.committed) return cut(x, error, undefined);
+  sendReply(x, phases.error?.(x, error) ?? errorReply(x, error));
+}
+
+/** Writes the head of an upstream's response. False: there is no body, and the response is over. */
+export function commit(x: ActiveExchange, head: UpstreamHead, length: number): boolean {
+  const { res } = x;
+  const { status, headers } = head;
+  if (length >= 0 && status !== 204) {
+    headers["content-length"] = String(length);
+    x.lengthDeclared = true;
+  }
+  if (x.generation.proxy.draining) res.shouldKeepAlive = false;
+  res.writeHead(status, headers);
+  x.committed = true;
+  if (length === 0 || x.method === "HEAD" || status === 204 || status === 304) {
+    endUnread(x);
+    return false;
+  }
+  flushSoon(x);
+  return true;
+}
+
+/** False: the client does not keep up, and the attempt is resumed on drain. */
+export function writeChunk(x: ActiveExchange, chunk: Uint8Array): boolean {
+  x.bytesOut += chunk.length;
+  const { res } = x;
+  if (res.write(chunk)) return true;
+  if (x.current === undefined || x.current.state === "done") return true;
+  if (!x.current.paused) {
+    x.current.paused = true;
+    res.once("drain", onDrain);
+    // Node counts progress in the kernel here, so that a slow reader is not taken for a stuck one.
+    res.socket?.setTimeout(x.generation.proxy.limits.writeStall);
+    res.once("timeout", onWriteStall);
+  }
+  return false;
+}
+
+export function endResponse(x: ActiveExchange, chunk: Uint8Array | null, trailers?: Headers): void {
+  const { res } = x;
+  if (trailers !== undefined && x.wantsTrailers) {
+    const pairs = trailersToSend(trailers);
+    if (pairs.length > 0) res.addTrailers(pairs);
+  }
+  if (chunk !== null) {
+    x.bytesOut += chunk.length;
+    if (x.hasBody && !x.req.complete) res.write(chunk);
+    else return void res.end(chunk);
+  }
+  endUnread(x);
+}
+
+/** An upstream may answer before it has read the request: the client must get the answer, and not a reset. */
+function endUnread(x: ActiveExchange): void {
+  if (x.hasBody && !x.req.complete) lingerThenEnd(x.req, x.res, undefined);
+  else x.res.end();
+}
+
+/** After commit: a last frame if the relay has one, then the end of the connection, never a clean end of the response. */
+export function cut(x: ActiveExchange, error: ProxyError, relay: Relay | undefined): void {
+  x.error = error;
+  x.status = x.res.statusCode;
+  let frame: Uint8Array | null = null;
+  try {
+    frame = relay?.broken?.(error) ?? null;
+  } catch (cause) {
+    x.generation.log.error("a relay threw in broken:", cause);
+  }
+  if (frame !== null && x.res.writable) {
+    x.bytesOut += frame.length;
+    x.res.write(frame);
+  }
+  hangUp(x.req, x.res, x.res.chunkedEncoding || x.lengthDeclared);
+}
+
+function onDrain(this: ServerResponse): void {
+  this.socket?.setTimeout(0);
+  this.off("timeout", onWriteStall);
+  exchangeOf(this).current?.resume();
+}
+
+function onWriteStall(this: ServerResponse): void {
+  const x = exchangeOf(this);
+  x.error = new ProxyError("write_stalled", "The client stopped reading.");
+  x.current?.abandon("stalled");
+  this.destroy();
+}
+
+const unflushed: ActiveExchange[] = [];
+
+/**
+ * The head goes out with the body if that came in the same read, and alone at the end of this tick if it did not:
+ * a client never waits for a first body byte to see it, and a short answer is still one write.
+ */
+function flushSoon(x: ActiveExchange): void {
+  if (unflushed.push(x) === 1) process.nextTick(flush);
+}
+
+function flush(): void {
+  for (const x of unflushed) if (x.bytesOut === 0 && !x.res.writableEnded) x.res.flushHeaders();
+  unflushed.length = 0;
+}

@@ -1,0 +1,135 @@
+import type { Reply } from "../contract/exchange.ts";
+import type { ConfigFunction, ExplainRequest, ProxyConfig } from "../contract/proxy.ts";
+import type { Target } from "../contract/target.ts";
+import { isProxyError, ProxyError } from "../errors.ts";
+import { pick } from "../exchange/attempts.ts";
+import { errorReply } from "../exchange/error-reply.ts";
+import type { ActiveExchange } from "../exchange/exchange.ts";
+import { notFound, routeOf } from "../exchange/pipeline.ts";
+import { Generation } from "../generation/generation.ts";
+import { ProxyState } from "../proxy-state.ts";
+import type { PoolTarget } from "../targets/target.ts";
+import { readHead } from "../wire/request-head.ts";
+import { toUpstream } from "../wire/upstream-request.ts";
+import { candidatesOf } from "./candidates.ts";
+import type { Explanation } from "./explanation.ts";
+import { rehearse } from "./rehearsal.ts";
+
+/** Explains a request against a config that is not running: discovers, but probes and opens nothing. */
+export async function explainConfig(config: ProxyConfig | ConfigFunction, request: ExplainRequest): Promise<Explanation> {
+  const proxy = new ProxyState();
+  try {
+    return await explainIn(config, proxy, request, (shadow) => shadow.discover());
+  } finally {
+    await proxy.ledger.close();
+  }
+}
+
+/** Explains a request against a running config, on its targets and their health, without moving its selectors on. */
+export function explainWith(config: ProxyConfig | ConfigFunction, request: ExplainRequest, live: Generation): Promise<Explanation> {
+  return explainIn(config, live.proxy, request, (shadow) => copyTargets(live, shadow));
+}
+
+async function explainIn(
+  config: ProxyConfig | ConfigFunction,
+  proxy: ProxyState,
+  request: ExplainRequest,
+  fill: (shadow: Generation) => void | Promise<void>,
+): Promise<Explanation> {
+  const status = { generation: 0, active: 0, draining: false, startedAt: Date.now(), plugins: [], reloadError: undefined, stale: [] };
+  const shadow = await Generation.load(config, proxy, { number: 0, mode: "check", status: () => status });
+  shadow.registry.silent = true;
+  try {
+    await fill(shadow);
+    return await explain(shadow, request);
+  } finally {
+    await shadow.close();
+  }
+}
+
+function copyTargets(live: Generation, shadow: Generation): void {
+  for (const pool of live.registry.pools()) {
+    const copy = shadow.registry.pool(pool.name);
+    copy.sink("running config").replace(pool.snapshot.all.map((target) => ({ ...target, url: target.origin + target.basePath })));
+    copy.flush();
+  }
+}
+
+async function explain(generation: Generation, request: ExplainRequest): Promise<Explanation> {
+  const x = rehearse(generation, request);
+  const steps: { phase: string; note: string }[] = [];
+  const order: Target[] = [];
+  let reply: Explanation["reply"];
+  try {
+    const answer = await decide(x, steps);
+    if (answer === undefined) await attempt(x, order);
+    else reply = { status: answer.status, code: undefined, body: String(answer.body ?? "") };
+  } catch (error) {
+    reply = toReply(x, isProxyError(error) ? error : new ProxyError("internal_error", "The proxy failed.", { cause: error }));
+  }
+  takeNotes(x, "upstreamRequest", steps);
+  const route = x.route === undefined ? undefined : routeOf(x);
+  return {
+    hooks: generation.phases.order,
+    request: { method: x.method, path: x.path + x.search, model: x.model },
+    steps,
+    route: route && { name: route.name, pool: route.pool.name, selector: route.selectorName },
+    candidates: route === undefined ? [] : candidatesOf(x, route),
+    attempts: order.map((target) => target.id),
+    upstream: order.length === 0 ? undefined : rewritten(x, order[0] as PoolTarget),
+    reply,
+  };
+}
+
+/** The phases up to the route, as a request runs them. */
+async function decide(x: ActiveExchange, steps: { phase: string; note: string }[]): Promise<Reply | undefined> {
+  const { phases, proxy } = x.generation;
+  const fault = readHead(x, proxy.limits);
+  if (fault !== undefined) throw fault;
+  for (const phase of ["request", "inspect"] as const) {
+    const reply = await phases[phase]?.(x);
+    takeNotes(x, phase, steps);
+    if (reply !== undefined) return reply;
+  }
+  const found = phases.resolve === null ? x.generation.defaultRoute : await phases.resolve(x);
+  takeNotes(x, "resolve", steps);
+  if (found === undefined) throw notFound(x);
+  if ("status" in found) return found;
+  x.route = found;
+  const reply = await phases.admit?.(x);
+  takeNotes(x, "admit", steps);
+  return reply ?? undefined;
+}
+
+/** The targets in the order attempts would try them, each failing; the first one's request stays on the exchange. */
+async function attempt(x: ActiveExchange, order: Target[]): Promise<void> {
+  const { retry } = routeOf(x);
+  for (let i = 0; i < retry.attempts; i++) {
+    const target = pick(x);
+    if (target === undefined) break;
+    order.push(target);
+    x.tried = [...x.tried, target];
+  }
+  const [first] = order;
+  if (first === undefined) throw new ProxyError("no_targets", "No target of the route is available.");
+  x.tried = [];
+  x.target = first;
+  x.upstream = toUpstream(x, first as PoolTarget);
+  await x.generation.phases.upstreamRequest?.(x);
+}
+
+function rewritten(x: ActiveExchange, target: PoolTarget): Explanation["upstream"] {
+  const { method, path, headers, body } = x.upstream;
+  const text = body === null ? undefined : body === "stream" ? "(the client's body, streamed)" : Buffer.from(body).toString("utf8");
+  return { method, url: target.origin + path, headers: { ...headers }, body: text };
+}
+
+function toReply(x: ActiveExchange, error: ProxyError): Explanation["reply"] {
+  const reply = x.generation.phases.error?.(x, error) ?? errorReply(x, error);
+  return { status: reply.status, code: error.code, body: String(reply.body ?? "") };
+}
+
+function takeNotes(x: ActiveExchange, phase: string, steps: { phase: string; note: string }[]): void {
+  for (const note of x.notes ?? []) steps.push({ phase, note });
+  x.notes = [];
+}

@@ -1,0 +1,31 @@
+import { IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import type { ExplainRequest } from "../contract/proxy.ts";
+import { ActiveExchange } from "../exchange/exchange.ts";
+import type { Generation } from "../generation/generation.ts";
+
+/** An exchange as the given request would make it, with a socket that goes nowhere. */
+export function rehearse(generation: Generation, request: ExplainRequest): ActiveExchange {
+  const body = request.body === undefined ? undefined : Buffer.from(request.body);
+  const req = new IncomingMessage(new Socket());
+  req.method = (request.method ?? (body === undefined ? "GET" : "POST")).toUpperCase();
+  req.url = request.path ?? "/";
+  req.httpVersionMajor = 1;
+  req.httpVersionMinor = 1;
+  const headers: Record<string, string> = { host: "localhost", ...lowerCase(request.headers) };
+  if (body !== undefined) {
+    headers["content-length"] = String(body.length);
+    headers["content-type"] ??= "application/json";
+  }
+  req.rawHeaders = Object.entries(headers).flat();
+  Object.assign(req.headers, headers);
+  const x = new ActiveExchange(generation, req, new ServerResponse(req));
+  x.notes = [];
+  const wanted = body === undefined ? -1 : Math.max(generation.registry.body.any, generation.registry.body.json ? generation.proxy.limits.inspect : -1);
+  if (body !== undefined && wanted > 0) x.body = body;
+  return x;
+}
+
+function lowerCase(headers: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}

@@ -1,0 +1,55 @@
+import { type EventHandler, H3, type H3Event, HTTPError } from "h3";
+import { toNodeHandler } from "h3/node";
+import type { RequestListener } from "node:http";
+import type { Reply } from "../contract/exchange.ts";
+import { isProxyError, ProxyError } from "../errors.ts";
+import { type ActiveExchange, exchangeOf } from "../exchange/exchange.ts";
+import { fail, sendReply } from "../exchange/respond.ts";
+import { catchAll, takeOver } from "../wire/takeover.ts";
+import { isPromise, type Phases } from "./compile.ts";
+import type { ControlRoute } from "./setup.ts";
+
+/** The h3 app of a generation: the plugins' control routes, and behind them everything else, taken over. */
+export function createApp(routes: readonly ControlRoute[], phases: Phases): RequestListener {
+  const app = new H3({ silent: true });
+  for (const { method, path, handler, plugin } of routes) app.on(method, path, guarded(handler, phases, plugin));
+  app.all("/**", catchAll);
+  return toNodeHandler(app) as RequestListener;
+}
+
+/** A control route passes the request gate like any other request, so that what guards the proxy guards it too. */
+function guarded(handler: EventHandler, phases: Phases, plugin: string): EventHandler {
+  const gate = phases.request;
+  return (event) => {
+    if (gate === null) return answer(event, handler, plugin);
+    let reply: void | Reply | Promise<void | Reply>;
+    try {
+      reply = gate(xOf(event));
+    } catch (error) {
+      return takeOver(event, (x) => fail(x, error as ProxyError));
+    }
+    if (!isPromise(reply)) return reply === undefined ? answer(event, handler, plugin) : refuse(event, reply);
+    return reply.then(
+      (late) => (late === undefined ? answer(event, handler, plugin) : refuse(event, late as Reply)),
+      (error: unknown) => takeOver(event, (x) => fail(x, error as ProxyError)),
+    );
+  };
+}
+
+function xOf(event: H3Event): ActiveExchange {
+  return exchangeOf(event.runtime?.node?.req as object);
+}
+
+function refuse(event: H3Event, reply: Reply): Promise<never> {
+  return takeOver(event, (x) => sendReply(x, reply));
+}
+
+async function answer(event: H3Event, handler: EventHandler, plugin: string): Promise<unknown> {
+  try {
+    return await handler(event);
+  } catch (error) {
+    if (HTTPError.isError(error)) throw error;
+    const shown = isProxyError(error) ? error : new ProxyError("plugin_error", "A plugin of the proxy failed.", { plugin, cause: error });
+    return takeOver(event, (x) => fail(x, shown));
+  }
+}

@@ -1,0 +1,97 @@
+import type { RetryOptions, RetryPolicy, Route, RouteOptions, Timeouts } from "../contract/route.ts";
+import type { Selector, Services } from "../contract/services.ts";
+import type { Snapshot, Target } from "../contract/target.ts";
+import type { TargetPool } from "../targets/pool.ts";
+
+/** What routes say when nobody says otherwise. */
+export interface RouteDefaults {
+  readonly retry: RetryPolicy;
+  readonly timeouts: Timeouts;
+}
+
+const builtIn: RouteDefaults = {
+  retry: { attempts: 3, on: new Set(["connect", "reset"]), statuses: new Set(), nonIdempotent: false },
+  timeouts: { connect: 3_000, headers: 300_000, idle: 300_000, total: 0 },
+};
+
+export function routeDefaults(retry: RetryOptions | undefined, timeouts: Partial<Timeouts> | undefined): RouteDefaults {
+  return { retry: toPolicy(retry, builtIn.retry), timeouts: { ...builtIn.timeouts, ...timeouts } };
+}
+
+function toPolicy(options: RetryOptions | undefined, base: RetryPolicy): RetryPolicy {
+  if (options === undefined) return base;
+  return {
+    attempts: options.attempts ?? base.attempts,
+    on: options.on === undefined ? base.on : new Set(options.on),
+    statuses: options.statuses === undefined ? base.statuses : new Set(options.statuses),
+    nonIdempotent: options.nonIdempotent ?? base.nonIdempotent,
+  };
+}
+
+const none: readonly Target[] = Object.freeze([]);
+
+/** A route and what it keeps of the newest snapshot: its candidates, worked out once per change. */
+export class PoolRoute {
+  readonly name: string;
+  readonly pool: TargetPool;
+  readonly retry: RetryPolicy;
+  readonly timeouts: Timeouts;
+  /** As asked for; after linking, as found. */
+  selectorName: string;
+  readonly why: ((target: Target) => string) | undefined;
+  #narrow: ((targets: readonly Target[]) => readonly Target[]) | undefined;
+  #selector: Selector | undefined;
+  #version = -1;
+  #candidates: readonly Target[] = none;
+
+  constructor(options: RouteOptions, pool: TargetPool, selectorName: string, defaults: RouteDefaults) {
+    this.name = options.name;
+    this.pool = pool;
+    this.selectorName = selectorName;
+    this.retry = toPolicy(options.retry, defaults.retry);
+    this.timeouts = { ...defaults.timeouts, ...options.timeouts };
+    this.why = options.why;
+    this.#narrow = options.candidates;
+  }
+
+  get selector(): Selector {
+    return this.#selector as Selector;
+  }
+
+  link(service: Services["selector"], name: string): void {
+    this.selectorName = name;
+    this.#selector = service.create(this.pool);
+  }
+
+  /** Available targets of this route; the same frozen array until the pool changes. */
+  candidates(): readonly Target[] {
+    const { snapshot } = this.pool;
+    if (snapshot.version !== this.#version) this.#refresh(snapshot);
+    return this.#candidates;
+  }
+
+  /** All targets the route could use were they available. */
+  possible(): readonly Target[] {
+    const { all } = this.pool.snapshot;
+    return this.#narrow === undefined ? all : this.#narrow(all);
+  }
+
+  #refresh(snapshot: Snapshot): void {
+    this.#version = snapshot.version;
+    this.#candidates = this.#narrow === undefined ? snapshot.available : Object.freeze([...this.#narrow(snapshot.available)]);
+    this.#selector?.update?.(snapshot);
+  }
+}
+
+/** Routes come only from createRoute, so each is a PoolRoute. */
+export function toRoute(route: PoolRoute): Route {
+  return route as unknown as Route;
+}
+
+/** What a config without any selector gets: one after the other. */
+export const turns: Services["selector"] = {
+  create: () => {
+    let next = 0;
+    return { pick: (targets) => targets[next++ % targets.length] };
+  },
+};

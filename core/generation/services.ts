@@ -1,0 +1,93 @@
+import { configError } from "../config/config-error.ts";
+import { suggest } from "../config/suggest.ts";
+import type { Services } from "../contract/services.ts";
+
+type Kind = keyof Services;
+
+interface Provided {
+  readonly service: unknown;
+  readonly plugin: string;
+  readonly index: number;
+}
+
+interface Wanted {
+  readonly kind: Kind;
+  readonly name: string;
+  readonly plugin: string;
+  readonly index: number;
+}
+
+/** Who provides what and who wants it; linked once, after all setups. */
+export class ServiceTable {
+  #provided: Map<Kind, Map<string, Provided>> = new Map();
+  #wanted: Wanted[] = [];
+  #linked = false;
+
+  provide(kind: Kind, name: string, service: unknown, plugin: string, index: number): void {
+    const services = this.#of(kind);
+    const other = services.get(name);
+    if (other !== undefined) {
+      const message = `${kind} "${name}" is provided twice: by plugins[${other.index}] ${other.plugin} and by this one`;
+      throw configError(plugin, index, message, "remove one, or give it another name");
+    }
+    services.set(name, { service, plugin, index });
+  }
+
+  use<K extends Kind>(kind: K, name: string, plugin: string, index: number): { readonly value: Services[K] } {
+    const wanted: Wanted = { kind, name, plugin, index };
+    this.#wanted.push(wanted);
+    return lazy(() => {
+      if (!this.#linked) throw early(wanted);
+      return this.find(wanted) as Services[K];
+    });
+  }
+
+  useAll<K extends Kind>(kind: K, plugin: string, index: number): { readonly value: ReadonlyMap<string, Services[K]> } {
+    return lazy(() => {
+      if (!this.#linked) throw early({ kind, name: "*", plugin, index });
+      return this.all(kind);
+    });
+  }
+
+  all<K extends Kind>(kind: K): Map<string, Services[K]> {
+    return new Map([...this.#of(kind)].map(([name, { service }]) => [name, service as Services[K]]));
+  }
+
+  names(kind: Kind): string[] {
+    return [...this.#of(kind).keys()];
+  }
+
+  find(wanted: Wanted): unknown {
+    const found = this.#of(wanted.kind).get(wanted.name);
+    if (found !== undefined) return found.service;
+    const names = this.names(wanted.kind);
+    const near = suggest(wanted.name, names);
+    const fix = near !== undefined ? `did you mean "${near}"?` : names.length > 0 ? `provided: ${names.join(", ")}` : `add a plugin that provides a ${wanted.kind}`;
+    throw configError(wanted.plugin, wanted.index, `wants ${wanted.kind} "${wanted.name}", which no plugin of this config provides`, fix);
+  }
+
+  link(): void {
+    this.#linked = true;
+    for (const wanted of this.#wanted) this.find(wanted);
+  }
+
+  #of(kind: Kind): Map<string, Provided> {
+    let services = this.#provided.get(kind);
+    if (services === undefined) this.#provided.set(kind, (services = new Map()));
+    return services;
+  }
+}
+
+function early(wanted: Wanted): Error {
+  const message = `reads ${wanted.kind} "${wanted.name}" during setup, before it is linked`;
+  return configError(wanted.plugin, wanted.index, message, "keep what use() returned and read .value in a hook or in onReady");
+}
+
+function lazy<T>(read: () => T): { readonly value: T } {
+  let value: T | undefined;
+  return {
+    get value(): T {
+      return (value ??= read());
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import { consola, type ConsolaInstance } from "consola";
+import type { Limits, ProxyConfig } from "./contract/proxy.ts";
+import { ActiveList } from "./exchange/active-list.ts";
+import type { ActiveExchange } from "./exchange/exchange.ts";
+import { fail } from "./exchange/respond.ts";
+import { ProxyError } from "./errors.ts";
+import type { PoolRoute } from "./generation/routes.ts";
+import { Ledger } from "./targets/ledger.ts";
+
+const MiB = 1024 * 1024;
+
+const defaults: Required<Limits> = {
+  body: 100 * MiB,
+  inspect: 8 * MiB,
+  headers: 32 * 1024,
+  headerCount: 200,
+  url: 16 * 1024,
+  connections: 0,
+  drain: 300_000,
+  drainDelay: 0,
+  drainIdle: 0,
+  generations: 8,
+  writeStall: 60_000,
+};
+
+/** What the generations of one proxy share. */
+export class ProxyState {
+  readonly ledger: Ledger = new Ledger();
+  readonly active: ActiveList = new ActiveList(checkDeadlines);
+  readonly log: ConsolaInstance = consola.withTag("plugboard");
+  readonly startedAt: number = Date.now();
+  limits: Required<Limits> = defaults;
+  draining = false;
+  /** Exchanges that wait for, or are in, a second or later attempt. */
+  retrying = 0;
+  reloadError: string | undefined;
+  readonly #baseLimits: Limits;
+
+  constructor(baseLimits: Limits = {}) {
+    this.#baseLimits = baseLimits;
+  }
+
+  configure(config: ProxyConfig): void {
+    this.limits = { ...defaults, ...this.#baseLimits, ...config.limits };
+  }
+
+  /** Envoy's retry budget: a fifth of what is under way, at least three, so that retries cannot become the load. */
+  mayRetry(): boolean {
+    return this.retrying < Math.max(3, this.active.size * 0.2);
+  }
+}
+
+function checkDeadlines(x: ActiveExchange, now: number): void {
+  if (x.route === undefined || x.ended) return;
+  const { timeouts } = x.route as unknown as PoolRoute;
+  if (timeouts.total > 0 && now - x.startedAt >= timeouts.total) {
+    const error = new ProxyError("total_timeout", "The request took longer than it may.", { phase: "total" });
+    if (x.current !== undefined && x.current.state !== "done") x.current.stop("timeout", error, false);
+    else if (!x.committed) fail(x, error);
+    return;
+  }
+  x.current?.check(now, timeouts);
+}

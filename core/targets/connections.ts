@@ -1,0 +1,69 @@
+import { Pool } from "undici";
+
+/** The connections to one origin with one set of options, shared by every target and generation that asks for the same. */
+export class Connection {
+  readonly key: string;
+  readonly #origin: string;
+  readonly #options: Pool.Options;
+  #pool: Pool | undefined;
+  holders = 0;
+
+  constructor(key: string, origin: string, keepAlive: number, maxConnections: number) {
+    this.key = key;
+    this.#origin = origin;
+    this.#options = {
+      connections: maxConnections,
+      pipelining: 1,
+      keepAliveTimeout: keepAlive,
+      keepAliveMaxTimeout: 60_000,
+      // The parser's own keep-alive margin: an upstream's `Keep-Alive: timeout=5` is left 2 s early.
+      keepAliveTimeoutThreshold: 2_000,
+      maxHeaderSize: 65_536,
+      // Deadlines are core's, exact and per route; undici's tick every 500 ms.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: 30_000 },
+    };
+  }
+
+  get pool(): Pool {
+    return (this.#pool ??= new Pool(this.#origin, this.#options));
+  }
+
+  /** Lets what is under way end. */
+  retire(): void {
+    this.#pool?.close().catch(() => {}); // Already destroyed: nothing is left to end.
+    this.#pool = undefined;
+  }
+
+  async destroy(): Promise<void> {
+    await this.#pool?.destroy();
+  }
+}
+
+export class Connections {
+  #all: Map<string, Connection> = new Map();
+
+  hold(origin: string, keepAlive: number, maxConnections: number): Connection {
+    const key = `${origin} ${keepAlive} ${maxConnections}`;
+    let connection = this.#all.get(key);
+    if (connection === undefined) {
+      this.#all.set(key, (connection = new Connection(key, origin, keepAlive, maxConnections)));
+    }
+    connection.holders += 1;
+    return connection;
+  }
+
+  release(connection: Connection): void {
+    connection.holders -= 1;
+    if (connection.holders > 0) return;
+    this.#all.delete(connection.key);
+    connection.retire();
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#all.values()];
+    this.#all.clear();
+    await Promise.all(all.map((connection) => connection.destroy()));
+  }
+}

@@ -1,0 +1,150 @@
+import type { Pool, Snapshot, Target, TargetSpec, Verdict } from "../contract/target.ts";
+import type { DiscoverySink } from "../contract/services.ts";
+import type { Ledger } from "./ledger.ts";
+import { PoolTarget, toTargetFields } from "./target.ts";
+
+interface Member {
+  /** The spec as text: the same spec again changes nothing. */
+  readonly print: string;
+  readonly target: PoolTarget;
+}
+
+export interface PoolEvents {
+  /** A target became available or stopped being so. */
+  health(target: Target, up: boolean, reporter: string, reason: string): void;
+  /** A spec that cannot be a target, or a source that failed; undefined: the source is well again. */
+  source(pool: string, source: string, error: unknown): void;
+}
+
+const empty: Snapshot = Object.freeze({ version: 0, all: Object.freeze([]), available: Object.freeze([]) });
+
+/** The targets of one generation under one name: discovery writes, one frozen snapshot per tick is read. */
+export class TargetPool implements Pool {
+  readonly name: string;
+  snapshot: Snapshot = empty;
+  #ledger: Ledger;
+  #events: PoolEvents;
+  #sources: Map<string, Map<string, Member>> = new Map();
+  #listeners: ((snapshot: Snapshot) => void)[] = [];
+  #scheduled: NodeJS.Immediate | undefined;
+  #unsubscribe: () => void;
+  #lastReason: Map<string, Verdict> = new Map();
+
+  constructor(name: string, ledger: Ledger, events: PoolEvents) {
+    this.name = name;
+    this.#ledger = ledger;
+    this.#events = events;
+    this.#unsubscribe = ledger.onVerdict(() => this.#schedule());
+  }
+
+  onChange(listener: (snapshot: Snapshot) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  verdicts(id: string): readonly Verdict[] {
+    return this.#ledger.verdicts(id);
+  }
+
+  /** The place of one discovery source; sources do not see each other's targets. */
+  sink(source: string): DiscoverySink {
+    const members = new Map<string, Member>();
+    this.#sources.set(source, members);
+    const put = (spec: TargetSpec, keep?: Set<string>): void => {
+      try {
+        keep?.add(this.#put(members, spec));
+      } catch (error) {
+        this.#events.source(this.name, source, error);
+      }
+    };
+    return {
+      replace: (specs) => {
+        this.#events.source(this.name, source, undefined);
+        const kept = new Set<string>();
+        for (const spec of specs) put(spec, kept);
+        for (const id of members.keys()) if (!kept.has(id)) this.#drop(members, id);
+        this.#schedule();
+      },
+      upsert: (spec) => {
+        put(spec);
+        this.#schedule();
+      },
+      remove: (id) => {
+        this.#drop(members, id);
+        this.#schedule();
+      },
+      fail: (error) => this.#events.source(this.name, source, error),
+    };
+  }
+
+  /** Publishes what changed now rather than at the end of the tick. */
+  flush(): void {
+    if (this.#scheduled === undefined) return;
+    clearImmediate(this.#scheduled);
+    this.#publish();
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    clearImmediate(this.#scheduled);
+    this.#scheduled = undefined;
+    for (const members of this.#sources.values()) for (const id of members.keys()) this.#drop(members, id);
+  }
+
+  #put(members: Map<string, Member>, spec: TargetSpec): string {
+    const fields = toTargetFields(spec);
+    const old = members.get(fields.id);
+    const print = JSON.stringify(spec);
+    if (old?.print === print) return fields.id;
+    const live = this.#ledger.hold(fields.id);
+    const connection = this.#ledger.connections.hold(fields.origin, fields.keepAlive, fields.maxConnections);
+    if (old !== undefined) this.#release(old.target);
+    members.set(fields.id, { print, target: new PoolTarget({ ...fields, live, connection }) });
+    return fields.id;
+  }
+
+  #drop(members: Map<string, Member>, id: string): void {
+    const member = members.get(id);
+    if (member === undefined) return;
+    members.delete(id);
+    this.#release(member.target);
+  }
+
+  #release(target: PoolTarget): void {
+    this.#ledger.connections.release(target.connection);
+    this.#ledger.release(target.live);
+  }
+
+  #schedule(): void {
+    this.#scheduled ??= setImmediate(() => this.#publish());
+  }
+
+  #publish(): void {
+    this.#scheduled = undefined;
+    const all = new Map<string, PoolTarget>();
+    for (const members of this.#sources.values()) {
+      // Two sources may name one target; the first in the config speaks for it.
+      for (const [id, { target }] of members) if (!all.has(id)) all.set(id, target);
+    }
+    const list = [...all.values()];
+    const available = list.filter((target) => target.live.verdicts.size === 0);
+    this.#tellHealth(list);
+    const version = this.snapshot.version + 1;
+    this.snapshot = Object.freeze({ version, all: Object.freeze(list), available: Object.freeze(available) });
+    for (const listener of this.#listeners) listener(this.snapshot);
+  }
+
+  #tellHealth(list: readonly PoolTarget[]): void {
+    const ids = new Set<string>();
+    for (const target of list) {
+      ids.add(target.id);
+      const verdict = target.live.verdicts.values().next().value;
+      const before = this.#lastReason.get(target.id);
+      if (verdict !== undefined) this.#lastReason.set(target.id, verdict);
+      else this.#lastReason.delete(target.id);
+      if ((verdict === undefined) === (before === undefined)) continue;
+      const told = verdict ?? before;
+      this.#events.health(target, verdict === undefined, told?.reporter ?? "", told?.reason ?? "");
+    }
+    for (const id of this.#lastReason.keys()) if (!ids.has(id)) this.#lastReason.delete(id);
+  }
+}

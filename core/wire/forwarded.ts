@@ -1,0 +1,46 @@
+import { BlockList, isIP } from "node:net";
+import { ConfigError } from "../config/config-error.ts";
+
+/** Peers whose word about the client is believed. */
+export interface TrustedProxies {
+  /** False without any, so that nothing is looked up per request. */
+  readonly any: boolean;
+  has(address: string | undefined): boolean;
+}
+
+export function trustedProxies(ranges: readonly string[] = []): TrustedProxies {
+  const list = new BlockList();
+  for (const [index, range] of ranges.entries()) add(list, range, index);
+  return {
+    any: ranges.length > 0,
+    has(address) {
+      if (address === undefined || ranges.length === 0) return false;
+      const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
+      const family = isIP(plain);
+      return family !== 0 && list.check(plain, family === 6 ? "ipv6" : "ipv4");
+    },
+  };
+}
+
+function add(list: BlockList, range: string, index: number): void {
+  const [address = "", prefix] = range.split("/");
+  const family = isIP(address);
+  const bits = prefix === undefined ? (family === 6 ? 128 : 32) : Number(prefix);
+  if (family === 0 || !Number.isInteger(bits) || bits < 0 || bits > (family === 6 ? 128 : 32)) {
+    const fix = 'write an address or a CIDR range such as "10.0.0.0/8"';
+    throw new ConfigError([{ plugin: "", path: `trustedProxies.${index}`, message: "is not an address range", received: range, fix, index: -1 }]);
+  }
+  list.addSubnet(address, bits, family === 6 ? "ipv6" : "ipv4");
+}
+
+/** The nearest address that is not a trusted proxy's: walks the list from its end, where only trusted peers wrote. */
+export function clientAddress(peer: string | undefined, forwardedFor: string | undefined, trusted: TrustedProxies): string | undefined {
+  if (forwardedFor === undefined || !trusted.has(peer)) return peer;
+  const hops = forwardedFor.split(",").map((hop) => hop.trim());
+  for (let i = hops.length - 1; i >= 0; i--) {
+    const hop = hops[i] as string;
+    if (isIP(hop) === 0) return hops[i + 1] ?? peer;
+    if (!trusted.has(hop)) return hop;
+  }
+  return hops[0];
+}

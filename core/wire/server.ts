@@ -1,0 +1,88 @@
+import { type IncomingMessage, type Server, ServerResponse } from "node:http";
+import { Server as NetServer, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Limits } from "../contract/proxy.ts";
+import { ProxyError } from "../errors.ts";
+import { onClientError, toResponse } from "./client-error.ts";
+import { lastWord, openExchanges } from "./connection.ts";
+
+export interface Acceptor {
+  readonly limits: Required<Limits>;
+  accept(req: IncomingMessage, res: ServerResponse, extras?: Extras): void;
+  readonly listener: (req: IncomingMessage, res: ServerResponse) => void;
+}
+
+export interface Extras {
+  readonly expectContinue?: boolean;
+  readonly tunnel?: { readonly socket: Duplex; readonly head: Buffer };
+}
+
+/** A server that a proxy answers on, and its connections. */
+export interface Attached {
+  readonly server: Server;
+  readonly connections: ReadonlySet<Socket>;
+  stopListening(): void;
+}
+
+interface Tunable {
+  maxHeaderSize?: number;
+  connectionsCheckingInterval?: number;
+}
+
+/** Sets the limits of a server and answers all that Node would answer, or drop, by itself. */
+export function attach(server: Server, acceptor: Acceptor): Attached {
+  const { limits, listener } = acceptor;
+  const connections = new Set<Socket>();
+  tune(server, limits);
+  if (!server.listeners("request").includes(listener)) server.on("request", listener);
+  server.on("checkContinue", (req: IncomingMessage, res: ServerResponse) => acceptor.accept(req, res, { expectContinue: true }));
+  server.on("checkExpectation", (_req: IncomingMessage, res: ServerResponse) => {
+    const error = new ProxyError("expectation_failed", "Only \"Expect: 100-continue\" can be met.");
+    if (res.socket !== null) lastWord(res.socket, toResponse(error));
+  });
+  server.on("connect", (_req: IncomingMessage, socket: Duplex) => {
+    lastWord(socket, toResponse(new ProxyError("method_not_allowed", "Method CONNECT is not allowed here.")));
+  });
+  server.on("upgrade", (req: IncomingMessage, socket: Socket, head: Buffer) => {
+    const res = new ServerResponse(req);
+    res.shouldKeepAlive = false; // The parser is gone: nothing can follow on this connection.
+    res.assignSocket(socket);
+    res.once("finish", () => socket.destroySoon());
+    socket.once("close", () => res.emit("close"));
+    acceptor.accept(req, res, { tunnel: { socket, head } });
+  });
+  server.on("clientError", onClientError);
+  server.on("connection", (socket: Socket) => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
+  });
+  // A client that half-closes while it waits has left, as with Go, nginx and Node itself. With TLS this is the inner socket.
+  server.on("encrypted" in server || isTls(server) ? "secureConnection" : "connection", (socket: Socket) => {
+    socket.on("end", () => {
+      if (openExchanges(socket) > 0) socket.destroy();
+    });
+  });
+  return {
+    server,
+    connections,
+    // Not Server.close of http: since Node 19 it closes idle keep-alive connections at once, under a client that is
+    // just about to use one.
+    stopListening: () => void NetServer.prototype.close.call(server),
+  };
+}
+
+function isTls(server: Server): boolean {
+  return "setSecureContext" in server;
+}
+
+function tune(server: Server & Tunable, limits: Required<Limits>): void {
+  server.headersTimeout = 10_000;
+  server.requestTimeout = 300_000;
+  server.keepAliveTimeout = 65_000;
+  server.maxHeadersCount = limits.headerCount + 1;
+  server.maxHeaderSize = limits.headers;
+  if (limits.connections > 0) server.maxConnections = limits.connections;
+  server.connectionsCheckingInterval = 1_000;
+  // Node starts the checker of slow requests when it begins to listen; a server that listens already starts it anew.
+  if (server.listening) server.emit("listening");
+}

@@ -1,0 +1,55 @@
+import { Readable } from "node:stream";
+import { ProxyError } from "../errors.ts";
+import { allowBody, tooLarge } from "../exchange/body.ts";
+import type { ActiveExchange } from "../exchange/exchange.ts";
+
+/**
+ * The client's body as a stream for one attempt. A stream of its own, because undici destroys what it was given when an
+ * upstream fails, and destroying the request would destroy the client's socket before it has its answer.
+ */
+export class Upload extends Readable {
+  readonly #x: ActiveExchange;
+  readonly #limit: number;
+  readonly #onData: (chunk: Buffer) => void;
+  readonly #onEnd: () => void;
+  readonly #onClose: () => void;
+  #listening = false;
+
+  constructor(x: ActiveExchange) {
+    super();
+    this.#x = x;
+    this.#limit = x.generation.proxy.limits.body;
+    this.#onData = (chunk) => this.#take(chunk);
+    this.#onEnd = () => void this.push(null);
+    // A client that leaves in the middle: the upstream must see an aborted request, never a short one.
+    this.#onClose = () => void this.destroy(new ProxyError("client_closed", "The client left in the middle of its request."));
+  }
+
+  override _read(): void {
+    const { req } = this.#x;
+    if (!this.#listening) {
+      this.#listening = true;
+      allowBody(this.#x);
+      req.on("data", this.#onData).once("end", this.#onEnd).once("close", this.#onClose);
+    }
+    req.resume();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    const { req } = this.#x;
+    req.off("data", this.#onData).off("end", this.#onEnd).off("close", this.#onClose);
+    req.pause();
+    callback(error);
+  }
+
+  #take(chunk: Buffer): void {
+    const x = this.#x;
+    x.bodyStarted = true;
+    x.bytesIn += chunk.length;
+    if (x.bytesIn > this.#limit) {
+      this.destroy(tooLarge(this.#limit));
+      return;
+    }
+    if (!this.push(chunk)) x.req.pause();
+  }
+}
