@@ -53,7 +53,7 @@ export interface PluginInstance {
 export function definePlugin<S extends AnySchema | undefined = undefined>(definition: PluginDefinition<S>): Factory<S> {
   const factory = (input?: unknown): PluginInstance => ({
     name: definition.name,
-    definition: definition as unknown as PluginInstance["definition"],
+    definition: definition,
     input,
   });
   return factory as unknown as Factory<S>;

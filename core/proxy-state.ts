@@ -4,7 +4,7 @@ import { ActiveList } from "./exchange/active-list.ts";
 import type { ActiveExchange } from "./exchange/exchange.ts";
 import { fail } from "./exchange/respond.ts";
 import { ProxyError } from "./errors.ts";
-import type { PoolRoute } from "./generation/routes.ts";
+import { routeOf } from "./generation/routes.ts";
 import { Ledger } from "./targets/ledger.ts";
 
 const MiB = 1024 * 1024;
@@ -52,7 +52,7 @@ export class ProxyState {
 
 function checkDeadlines(x: ActiveExchange, now: number): void {
   if (x.route === undefined || x.ended) return;
-  const { timeouts } = x.route as unknown as PoolRoute;
+  const { timeouts } = routeOf(x);
   if (timeouts.total > 0 && now - x.startedAt >= timeouts.total) {
     const error = new ProxyError("total_timeout", "The request took longer than it may.", { phase: "total" });
     if (x.current !== undefined && x.current.state !== "done") x.current.stop("timeout", error, false);

@@ -51,7 +51,7 @@ class Runtime implements Proxy {
     this.#state = new ProxyState(options.limits);
     this.#mode = options.mode ?? "serve";
     this.#config = config;
-    this.#fetch = toFetchHandler((req: IncomingMessage, res: ServerResponse) => this.#acceptWeb(req, res)) as Runtime["fetch"];
+    this.#fetch = toFetchHandler((req: IncomingMessage, res: ServerResponse) => this.#acceptWeb(req, res));
   }
 
   async listen(options: { port?: number; host?: string } = {}): Promise<{ url: string; port: number }> {

@@ -16,8 +16,11 @@ export function frame(source: string, line: number, column: number): string {
   const shown = [line - 1, line, line + 1].flatMap((number) => {
     const text = lines[number - 1];
     if (text === undefined) return [];
-    const row = `${number === line ? ">" : " "} ${String(number).padStart(gutter)} | ${clip(text, start)}`.trimEnd();
-    return number === line ? [row, `  ${" ".repeat(gutter)} | ${blank(text.slice(start, column - 1))}^`] : [row];
+    const row =
+      `${number === line ? ">" : " "} ${String(number).padStart(gutter)} | ${clip(text, start)}`.trimEnd();
+    return number === line
+      ? [row, `  ${" ".repeat(gutter)} | ${blank(text.slice(start, column - 1))}^`]
+      : [row];
   });
   return shown.join("\n");
 }
@@ -27,7 +30,12 @@ export function frame(source: string, line: number, column: number): string {
  * several calls of one factory apart. Reads the source, not the value, so it ends at the last step that is written
  * out there: a missing option is shown at its parent, an unreadable argument at the factory's call.
  */
-export function locate(source: string, plugin: string, path: string, nth = 0): Position | undefined {
+export function locate(
+  source: string,
+  plugin: string,
+  path: string,
+  nth = 0,
+): Position | undefined {
   const tokens = tokenize(source);
   const calls = findCalls(tokens, camelCase(plugin));
   const call = calls[nth] ?? calls[0];
@@ -80,7 +88,9 @@ function follow(tokens: readonly Token[], step: Step): number {
   const [member] = members;
   if (member === undefined) return step.seen;
   const rest = step.path.slice(member.key.length + 1);
-  return rest === "" ? member.at : follow(tokens, { value: member.value, seen: member.at, path: rest });
+  return rest === ""
+    ? member.at
+    : follow(tokens, { value: member.value, seen: member.at, path: rest });
 }
 
 /** Goes from a bare name to what it was declared as: `alias(routes)` to the `{` of `const routes = {`. */
@@ -91,7 +101,10 @@ function resolveName(tokens: readonly Token[], index: number): number {
     ({ text }, at) => ["const", "let", "var"].includes(text) && tokens[at + 1]?.text === token.text,
   );
   if (declared === -1) return index;
-  const assigned = tokens.findIndex(({ text }, at) => at > declared && (text === "=" || text === ";"));
+  const assigned = tokens.findIndex(
+    ({ text }, at) =>
+      at > declared && (text === ";" || (text === "=" && tokens[at + 1]?.text !== ">")),
+  );
   return tokens[assigned]?.text === "=" ? assigned + 1 : index;
 }
 
@@ -110,7 +123,8 @@ function readMembers(tokens: readonly Token[], open: number): Member[] {
   for (let position = 0; at < tokens.length && !isClose(tokens[at]); position++) {
     const token = tokens[at];
     if (isArray) members.push({ key: String(position), at, value: at });
-    else if (token !== undefined && token.kind !== "sign") members.push({ key: token.text, at, value: valueOf(tokens, at) });
+    else if (token !== undefined && token.kind !== "sign")
+      members.push({ key: token.text, at, value: valueOf(tokens, at) });
     at = skipMember(tokens, at);
   }
   return members;
@@ -125,17 +139,20 @@ function skipMember(tokens: readonly Token[], from: number): number {
   let depth = 0;
   for (let at = from; at < tokens.length; at++) {
     if (depth === 0 && isClose(tokens[at])) return at;
-    if (depth === 0 && tokens[at]?.text === "," && tokens[at]?.kind === "sign") return at + 1;
-    if (isOpen(tokens[at])) depth++;
-    else if (isClose(tokens[at])) depth--;
+    if (depth === 0 && isSign(tokens[at], ",")) return at + 1;
+    depth += Number(isOpen(tokens[at])) - Number(isClose(tokens[at]));
   }
   return tokens.length;
 }
 
 function isOpen(token: Token | undefined): boolean {
-  return token?.kind === "sign" && "([{".includes(token.text);
+  return isSign(token, "([{");
 }
 
 function isClose(token: Token | undefined): boolean {
-  return token?.kind === "sign" && ")]}".includes(token.text);
+  return isSign(token, ")]}");
+}
+
+function isSign(token: Token | undefined, signs: string): boolean {
+  return token?.kind === "sign" && signs.includes(token.text);
 }

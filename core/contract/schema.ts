@@ -13,4 +13,4 @@ export type AnySchema = StandardSchema<any, any>;
 // oxlint-disable-next-line typescript/no-explicit-any
 export type InputOf<S> = S extends StandardSchema<infer I, any> ? I : never;
 // oxlint-disable-next-line typescript/no-explicit-any
-export type OutputOf<S> = S extends StandardSchema<any, infer O> ? O : Record<never, never>;
+export type OutputOf<S> = S extends StandardSchema<any, infer O> ? O : object;

@@ -14,7 +14,7 @@ export function acceptExchange(generation: Generation, req: IncomingMessage, res
   const { proxy } = generation;
   proxy.active.add(x);
   generation.enter();
-  exchangeBegins(req);
+  exchangeBegins(x);
   res.on("close", onClose);
   // Only a response that waits behind another one has no socket yet; it does not hear when the client leaves.
   if (res.socket === null) req.socket.once("close", () => finish(x));
@@ -28,6 +28,7 @@ export function acceptExchange(generation: Generation, req: IncomingMessage, res
     res.shouldKeepAlive = false;
     return fail(x, fault);
   }
+  if (extras?.expectationFailed === true) return fail(x, new ProxyError("expectation_failed", "Only \"Expect: 100-continue\" can be met."));
   if (x.path === "*") return sendReply(x, { status: 204, headers: { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" } });
   generation.listener(req, res);
 }
@@ -44,11 +45,12 @@ function finish(x: ActiveExchange): void {
   if (!res.writableFinished && x.tunnel === undefined) left(x);
   if (current !== undefined && current.state !== "done") current.abandon("client-abort");
   generation.proxy.active.remove(x);
-  exchangeEnds(x.req);
+  if (x.retried) generation.proxy.retrying -= 1;
+  exchangeEnds(x);
   if (generation.phases.end === null) return generation.leave(x, undefined);
   generation.leave(x, {
     kind: x.kind,
-    status: x.status || res.statusCode,
+    status: x.status || (res.headersSent ? res.statusCode : 0),
     ttfb: x.ttfb,
     duration: performance.now() - x.startedAt,
     bytesIn: x.bytesIn,

@@ -1,19 +1,22 @@
 import type { Duplex } from "node:stream";
 import type { OutcomeKind, UpstreamHead } from "../contract/exchange.ts";
-import type { Timeouts } from "../contract/route.ts";
+import type { RetryClass, Timeouts } from "../contract/route.ts";
 import type { Relay, Selector, TransportCall, TransportSink } from "../contract/services.ts";
 import { isProxyError, ProxyError } from "../errors.ts";
+import { routeOf } from "../generation/routes.ts";
 import type { PoolTarget } from "../targets/target.ts";
 import { sendInformational } from "../wire/informational.ts";
 import { contentLength, endToEnd, type Headers } from "../wire/response-headers.ts";
 import { openTunnel } from "../wire/tunnel.ts";
 import { connectFault, responseFault } from "../wire/upstream-fault.ts";
-import { mayRetry, retryOrFail } from "./attempts.ts";
 import type { ActiveExchange } from "./exchange.ts";
-import { routeOf } from "./pipeline.ts";
+import { mayRetry } from "./retry-rule.ts";
 import { commit, cut, endResponse, fail, writeChunk } from "./respond.ts";
 
 type State = "connecting" | "waiting" | "streaming" | "done";
+
+/** Tries another target, or tells the client of the error. */
+export type OnFailure = (x: ActiveExchange, kind: RetryClass, error: ProxyError, asked?: boolean) => void;
 
 const informationalLimit = 32;
 
@@ -28,6 +31,7 @@ export class Attempt implements TransportSink {
   /** The client has the whole body; what the upstream still does changes nothing. */
   delivered = false;
   readonly #selector: Selector;
+  readonly #onFailure: OnFailure;
   #call: TransportCall | undefined = undefined;
   readonly #startedAt: number = performance.now();
   /** When the current state began; while streaming, when the last bytes came. */
@@ -38,9 +42,10 @@ export class Attempt implements TransportSink {
   /** Bytes of body still to come; -1 when the upstream did not say. */
   #left = -1;
 
-  constructor(x: ActiveExchange, target: PoolTarget) {
+  constructor(x: ActiveExchange, target: PoolTarget, onFailure: OnFailure) {
     this.x = x;
     this.target = target;
+    this.#onFailure = onFailure;
     this.#selector = routeOf(x).selector;
     x.current = this;
     target.live.inflight += 1;
@@ -62,6 +67,11 @@ export class Attempt implements TransportSink {
     if (this.state !== "connecting") return;
     this.state = "waiting";
     this.#since = performance.now();
+  }
+
+  /** The body is still on its way: the upstream has nothing to answer yet. */
+  sending(): void {
+    if (this.state === "waiting") this.#since = this.x.generation.proxy.active.now;
   }
 
   head(status: number, headers: Headers): void {
@@ -103,8 +113,14 @@ export class Attempt implements TransportSink {
   end(trailers?: Headers): void {
     if (this.state === "done") return;
     if (!this.delivered) {
+      let rest: Uint8Array | null;
+      try {
+        rest = this.relay?.end?.() ?? null;
+      } catch (error) {
+        return this.#failed("plugin", toPluginError(error));
+      }
       this.delivered = true;
-      endResponse(this.x, this.relay?.end?.() ?? null, trailers);
+      endResponse(this.x, rest, trailers);
     }
     this.#settle(this.#whole());
   }
@@ -202,7 +218,7 @@ export class Attempt implements TransportSink {
     const call = this.#call;
     this.#settle("status", error);
     call?.abort(error);
-    retryOrFail(x, "status", error, asked);
+    this.#onFailure(x, "status", error, asked);
     return true;
   }
 
@@ -227,7 +243,7 @@ export class Attempt implements TransportSink {
     const { committed } = x;
     this.#settle(kind, error);
     if (committed) return cut(x, error, this.relay);
-    if (retry && (kind === "connect" || kind === "reset" || kind === "timeout")) return retryOrFail(x, kind, error);
+    if (retry && (kind === "connect" || kind === "reset" || kind === "timeout")) return this.#onFailure(x, kind, error);
     fail(x, error);
   }
 

@@ -1,18 +1,21 @@
+import type { HeaderRecord } from "../contract/exchange.ts";
 import type { RetryClass } from "../contract/route.ts";
 import type { Target } from "../contract/target.ts";
 import { isProxyError, ProxyError } from "../errors.ts";
+import { routeOf } from "../generation/routes.ts";
 import { PoolTarget } from "../targets/target.ts";
 import { toUpstream } from "../wire/upstream-request.ts";
 import { Attempt } from "./attempt.ts";
-import { takeFirstPiece } from "./body.ts";
+import { takeFirstPiece, tooLarge } from "./body.ts";
 import type { ActiveExchange } from "./exchange.ts";
-import { routeOf, step } from "./pipeline.ts";
+import { mayRetry, untried } from "./retry-rule.ts";
 import { fail } from "./respond.ts";
-
-const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PROPFIND", "REPORT", "SEARCH"]);
+import { step } from "./step.ts";
 
 /** Selects a target and tries it. */
 export function nextAttempt(x: ActiveExchange): void {
+  const { body: limit } = x.generation.proxy.limits;
+  if (x.contentLength > limit) return fail(x, tooLarge(limit));
   if (x.peeked || x.body !== undefined || !x.hasBody || x.expectContinue) return select(x);
   x.peeked = true;
   takeFirstPiece(x, select);
@@ -44,39 +47,27 @@ export function pick(x: ActiveExchange): Target | undefined {
   return target;
 }
 
-function untried(x: ActiveExchange, candidates: readonly Target[]): readonly Target[] {
-  if (x.tried.length === 0) return candidates;
-  return candidates.filter((candidate) => !x.tried.some((target) => target.id === candidate.id));
+function send(x: ActiveExchange): void {
+  if (x.generation.phases.upstreamRequest !== null) dropFraming(x.upstream.headers);
+  new Attempt(x, x.target as PoolTarget, retryOrFail).send();
 }
 
-function send(x: ActiveExchange): void {
-  new Attempt(x, x.target as PoolTarget).send();
+/** Framing is made from the body that is sent; a plugin that copied it from elsewhere must not have its say. */
+function dropFraming(headers: HeaderRecord): void {
+  for (const name of ["content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "expect"]) delete headers[name];
 }
 
 /** Tries another target if the rules allow it; otherwise the client is told of `error`. */
-export function retryOrFail(x: ActiveExchange, kind: RetryClass, error: ProxyError, asked = false): void {
+function retryOrFail(x: ActiveExchange, kind: RetryClass, error: ProxyError, asked = false): void {
   if (x.ended) return;
   if (!mayRetry(x, kind, asked)) return fail(x, error);
   x.tried = [...x.tried, x.target as Target];
-  const { proxy } = x.generation;
-  proxy.retrying += 1;
+  if (!x.retried) x.generation.proxy.retrying += 1;
+  x.retried = true;
   const delay = Math.random() * Math.min(250, 25 * 2 ** (x.attempt - 1));
   setTimeout(() => {
-    proxy.retrying -= 1;
     if (!x.ended) nextAttempt(x);
   }, delay);
-}
-
-/** The rule of the route; `asked`: a plugin wants it, so the failure class and the method are its business. */
-export function mayRetry(x: ActiveExchange, kind: RetryClass, asked = false): boolean {
-  const { retry } = routeOf(x);
-  if (x.committed || x.bodyStarted || x.gone || x.attempt >= retry.attempts) return false;
-  if (!asked && kind !== "status" && !retry.on.has(kind)) return false;
-  // A failed connect sent nothing; after that the upstream may have acted on the request.
-  if (!asked && kind !== "connect" && kind !== "status" && !retry.nonIdempotent && !idempotent.has(x.method)) return false;
-  if (!x.generation.proxy.mayRetry()) return false;
-  const current = x.target?.id;
-  return untried(x, routeOf(x).candidates()).some((target) => target.id !== current);
 }
 
 function noTargets(x: ActiveExchange): ProxyError {

@@ -62,9 +62,7 @@ function taken(x: ActiveExchange, body: Buffer): void {
  * stream and lets the request be tried again; when it is not it goes back, and the body is streamed.
  */
 export function takeFirstPiece(x: ActiveExchange, next: Intake["next"]): void {
-  const { body: limit } = x.generation.proxy.limits;
-  if (x.contentLength > limit) return fail(x, tooLarge(limit));
-  x.intake = { limit, next, chunks: [] };
+  x.intake = { limit: 0, next, chunks: [] };
   x.req.on("data", onFirstPiece).on("end", onEmpty);
 }
 

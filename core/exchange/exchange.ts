@@ -23,6 +23,11 @@ const untried: readonly Target[] = Object.freeze([]);
 const idPrefix = Date.now().toString(36) + Math.random().toString(36).slice(2, 6);
 let count = 0;
 
+/** Unique in this process and, by its prefix, hardly ever elsewhere. */
+export function newId(): string {
+  return `${idPrefix}-${(count++).toString(36)}`;
+}
+
 /** An exchange under way. One shape, all fields set at once: this object is made for each request. */
 export class ActiveExchange implements Exchange {
   readonly startedAt: number = performance.now();
@@ -72,10 +77,14 @@ export class ActiveExchange implements Exchange {
   status = 0;
   /** The client knows how long the response body is. */
   lengthDeclared = false;
+  /** The request's framing broke: nothing more of it can be read. */
+  broken = false;
   /** Body bytes were handed on, so that the body cannot be sent again. */
   bodyStarted = false;
   kind: OutcomeKind = "local";
   error: ProxyError | undefined = undefined;
+  /** Counts in the retry budget until it ends. */
+  retried = false;
   /** The client is gone. */
   gone = false;
   ended = false;
@@ -103,7 +112,7 @@ export class ActiveExchange implements Exchange {
   }
 
   get id(): string {
-    return (this.#id ??= `${idPrefix}-${(count++).toString(36)}`);
+    return (this.#id ??= newId());
   }
 
   get headers(): IncomingHttpHeaders {

@@ -17,7 +17,7 @@ export function sendReply(x: ActiveExchange, reply: Reply): void {
   if (reply.status !== 204 && reply.status !== 304) headers["content-length"] = String(body?.length ?? 0);
   x.committed = true;
   x.status = reply.status;
-  const unread = x.hasBody && !x.req.complete;
+  const unread = isUnread(x);
   if (unread || x.generation.proxy.draining) res.shouldKeepAlive = false;
   try {
     res.writeHead(reply.status, headers);
@@ -89,7 +89,7 @@ export function endResponse(x: ActiveExchange, chunk: Uint8Array | null, trailer
   }
   if (chunk !== null) {
     x.bytesOut += chunk.length;
-    if (x.hasBody && !x.req.complete) res.write(chunk);
+    if (isUnread(x)) res.write(chunk);
     else return void res.end(chunk);
   }
   endUnread(x);
@@ -97,8 +97,12 @@ export function endResponse(x: ActiveExchange, chunk: Uint8Array | null, trailer
 
 /** An upstream may answer before it has read the request: the client must get the answer, and not a reset. */
 function endUnread(x: ActiveExchange): void {
-  if (x.hasBody && !x.req.complete) lingerThenEnd(x.req, x.res, undefined);
+  if (isUnread(x)) lingerThenEnd(x.req, x.res, undefined);
   else x.res.end();
+}
+
+function isUnread(x: ActiveExchange): boolean {
+  return x.hasBody && !x.req.complete && !x.broken;
 }
 
 /** After commit: a last frame if the relay has one, then the end of the connection, never a clean end of the response. */

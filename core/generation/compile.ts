@@ -80,7 +80,7 @@ function chain<T>(phase: HookName, hooks: readonly Named<(x: Exchange) => Awaita
       if (value === undefined) continue;
       if (!isPromise(value)) return value;
       const settled = value.catch((error: unknown) => Promise.reject(blame(error, plugin, phase)));
-      return settled.then((late) => (late === undefined ? rest(x, i + 1) : late)) as Promise<T>;
+      return settled.then<T>((late) => (late === undefined ? rest(x, i + 1) : (late as T)));
     }
     return undefined as T;
   };

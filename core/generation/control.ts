@@ -14,7 +14,7 @@ export function createApp(routes: readonly ControlRoute[], phases: Phases): Requ
   const app = new H3({ silent: true });
   for (const { method, path, handler, plugin } of routes) app.on(method, path, guarded(handler, phases, plugin));
   app.all("/**", catchAll);
-  return toNodeHandler(app) as RequestListener;
+  return toNodeHandler(app);
 }
 
 /** A control route passes the request gate like any other request, so that what guards the proxy guards it too. */
@@ -30,7 +30,7 @@ function guarded(handler: EventHandler, phases: Phases, plugin: string): EventHa
     }
     if (!isPromise(reply)) return reply === undefined ? answer(event, handler, plugin) : refuse(event, reply);
     return reply.then(
-      (late) => (late === undefined ? answer(event, handler, plugin) : refuse(event, late as Reply)),
+      (late) => (late === undefined ? answer(event, handler, plugin) : refuse(event, late)),
       (error: unknown) => takeOver(event, (x) => fail(x, error as ProxyError)),
     );
   };

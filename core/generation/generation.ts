@@ -73,8 +73,8 @@ export class Generation {
   }
 
   /** Loads, validates, sets up, links and compiles; opens nothing. Throws a ConfigError with all that is wrong. */
-  static async load(source: ProxyConfig | ConfigFunction, proxy: ProxyState, options: GenerationOptions): Promise<Generation> {
-    const config = typeof source === "function" ? await source({ mode: options.mode }) : source;
+  static async load(input: ProxyConfig | ConfigFunction, proxy: ProxyState, options: GenerationOptions): Promise<Generation> {
+    const config = typeof input === "function" ? await input({ mode: options.mode }) : input;
     const plugins = await validateOptions(listPlugins(config));
     let generation: Generation | undefined;
     const registry: Registry = new Registry(
@@ -213,7 +213,7 @@ async function setUp(registry: Registry, plugins: readonly ValidPlugin[], option
     const { mode, signal, status } = options;
     const setup = createSetup(registry, { plugin: name, index, log: options.log.withTag(name), mode, signal, status });
     try {
-      const hooks = await definition.setup(setup, input as Record<never, never>);
+      const hooks = await definition.setup(setup, input);
       if (hooks !== undefined) registry.hooks.push(...toHooks(hooks, name, index));
     } catch (error) {
       if (isConfigError(error)) throw error;

@@ -1,4 +1,5 @@
 import type { ConsolaInstance } from "consola";
+import { inspect } from "node:util";
 import { configError } from "../config/config-error.ts";
 import type { Route, RouteOptions } from "../contract/route.ts";
 import type { Awaitable } from "../contract/services.ts";
@@ -69,7 +70,7 @@ export class Registry {
   noteSource(pool: string, source: string, error: unknown, log: ConsolaInstance): void {
     const key = `${pool} ${source}`;
     if (error === undefined) return void this.stale.delete(key);
-    const text = error instanceof Error ? error.message : String(error);
+    const text = error instanceof Error ? error.message : inspect(error);
     if (this.stale.get(key)?.error !== text) log.warn(`discovery ${source} of pool ${pool}: ${text}`);
     this.stale.set(key, { source, pool, error: text });
   }

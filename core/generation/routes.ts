@@ -88,6 +88,11 @@ export function toRoute(route: PoolRoute): Route {
   return route as unknown as Route;
 }
 
+/** The route of an exchange as core made it. */
+export function routeOf(x: { readonly route: Route | undefined }): PoolRoute {
+  return x.route as unknown as PoolRoute;
+}
+
 /** What a config without any selector gets: one after the other. */
 export const turns: Services["selector"] = {
   create: () => {

@@ -44,8 +44,8 @@ export class PoolTarget implements Target {
  * For the `candidates` of a route whose configuration weighs targets by itself.
  */
 export function viewTarget(target: Target, changes: { readonly weight: number }): Target {
-  if (!(target instanceof PoolTarget)) return { ...target, weight: changes.weight };
-  return new PoolTarget({ ...target, weight: changes.weight });
+  const fields: Fields = { ...(target as Fields), weight: changes.weight };
+  return target instanceof PoolTarget ? new PoolTarget(fields) : fields;
 }
 
 /** What a spec says, checked; the id, weight, origin and base path filled in. */

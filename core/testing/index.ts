@@ -1,4 +1,18 @@
-export * from "./discovery.ts";
-export * from "./fakes.ts";
-export * from "./plugin.ts";
-export * from "./selector.ts";
+export { type DiscoverySuite, discoveryOf, type FakeSink, fakeSink, testDiscovery } from "./discovery.ts";
+export { type ErrorShapeSuite, testErrorShape } from "./errors.ts";
+export {
+  fakeExchange,
+  fakeOutcome,
+  type FakePool,
+  fakePool,
+  type FakeTarget,
+  fakeTarget,
+  type FakeTargetFields,
+  fakeTargets,
+  seededRandom,
+} from "./fakes.ts";
+export { type HealthSettings, type HealthSuite, testHealth } from "./health.ts";
+export { type MockSuite, testMock } from "./mock.ts";
+export { type BadOptions, type PluginSuite, servicesOf, type Test, testPlugin } from "./plugin.ts";
+export { type SelectorLaw } from "./selector-laws.ts";
+export { selectorOf, type SelectorSuite, testSelector } from "./selector.ts";

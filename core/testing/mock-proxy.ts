@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import type { Proxy } from "../contract/proxy.ts";
-import type { Pool, TargetSpec } from "../contract/target.ts";
-import { definePlugin, type Plugin, type PluginInstance } from "../plugin.ts";
+import type { TargetSpec } from "../contract/target.ts";
+import type { Plugin, PluginInstance } from "../plugin.ts";
 import { createProxy } from "../proxy.ts";
 import { fakeSink } from "./discovery.ts";
 import { servicesOf } from "./plugin.ts";
@@ -21,14 +21,7 @@ export async function withMock(
   create: () => Plugin,
   use: (mock: Mocked) => Promise<void>,
 ): Promise<void> {
-  let pool: Pool | undefined;
-  const watch = definePlugin({
-    name: "watch",
-    setup(setup) {
-      pool = setup.pool();
-    },
-  });
-  const proxy = await createProxy(() => ({ plugins: [create(), watch()] }));
+  const proxy = await createProxy(() => ({ plugins: [create()] }));
   const get = (path: string): Promise<Response> => proxy.fetch(new Request(`http://proxy${path}`));
   try {
     const { data } = await json<{ data: { id: string }[] }>(await get("/v1/models"), 200);
@@ -36,7 +29,10 @@ export async function withMock(
       proxy,
       get,
       model: data[0]?.id ?? assert.fail("the mock lists no model"),
-      targets: () => (pool?.snapshot.all ?? []).map(({ id, origin }) => ({ id, origin })),
+      targets: () =>
+        proxy
+          .pools()
+          .flatMap((pool) => pool.snapshot.all.map(({ id, origin }) => ({ id, origin }))),
       post: (path, body) => {
         const text = typeof body === "string" ? body : JSON.stringify(body);
         const headers = { "content-type": "application/json" };
@@ -54,17 +50,21 @@ export async function withMock(
 export async function startInCheckMode(plugin: Plugin): Promise<readonly TargetSpec[]> {
   const sink = fakeSink();
   const { signal } = new AbortController();
-  const services = await servicesOf("discovery", [
-    inCheckMode(plugin as unknown as PluginInstance),
-  ]);
+  const services = await servicesOf("discovery", [inCheckMode(plugin)]);
   for (const discovery of services.values()) await discovery.start(sink, signal);
   return [...sink.targets.values()];
 }
 
-function inCheckMode({ definition, ...instance }: PluginInstance): Plugin {
+function inCheckMode(plugin: Plugin): Plugin {
+  assert.ok(isInstance(plugin), "create() must give what a factory of definePlugin gives");
+  const { definition } = plugin;
   const setup: typeof definition.setup = (proxy, options) =>
     definition.setup({ ...proxy, mode: "check" }, options);
-  return { ...instance, definition: { ...definition, setup } } as unknown as Plugin;
+  return Object.assign({}, plugin, { definition: { ...definition, setup } });
+}
+
+function isInstance(plugin: Plugin): plugin is Plugin & PluginInstance {
+  return "definition" in plugin;
 }
 
 export function countServers(): number {
@@ -90,5 +90,6 @@ export async function isClosedSoon(origin: string): Promise<boolean> {
 export async function json<T>(response: Response, status: number): Promise<T> {
   const text = await response.text();
   assert.equal(response.status, status, text);
-  return JSON.parse(text) as T;
+  const value: T = JSON.parse(text);
+  return value;
 }

@@ -80,9 +80,9 @@ export function testMock({ test, create }: MockSuite): void {
     assert.match(response.headers.get("content-type") ?? "", /^text\/event-stream\b/);
     const events = (await response.text()).split("\n\n");
     assert.deepEqual(events.slice(-2), ["data: [DONE]", ""]);
-    const chunks = events
+    const chunks: ChatChunk[] = events
       .slice(0, -2)
-      .map((event) => JSON.parse(event.replace(/^data: /, "")) as ChatChunk);
+      .map((event) => JSON.parse(event.replace(/^data: /, "")));
     assert.ok(
       chunks.every((chunk) => chunk.object === "chat.completion.chunk"),
       "object: chat.completion.chunk",
@@ -104,18 +104,18 @@ export function testMock({ test, create }: MockSuite): void {
   });
 
   mocked("gives the same embeddings as numbers and in base64", async ({ model, post }) => {
-    const ask = async (format: string): Promise<unknown> => {
+    const ask = async <T>(format: string): Promise<readonly T[]> => {
       const request = { model, input: ["one", "two"], encoding_format: format };
-      const list = await json<{ data: { embedding: unknown }[] }>(
+      const list = await json<{ data: { embedding: T }[] }>(
         await post("/v1/embeddings", request),
         200,
       );
       return list.data.map((entry) => entry.embedding);
     };
-    const [one, two] = (await ask("float")) as [number[], number[]];
+    const [one = [], two] = await ask<readonly number[]>("float");
     assert.ok(one.length > 0 && one.every(Number.isFinite), "a vector of numbers");
     assert.notDeepEqual(one, two);
-    assert.deepEqual(((await ask("base64")) as string[]).map(fromBase64), [one, two]);
+    assert.deepEqual((await ask<string>("base64")).map(fromBase64), [one, two]);
   });
 
   mocked("lists its models, and is well", async ({ get }) => {
@@ -133,12 +133,12 @@ export function testMock({ test, create }: MockSuite): void {
 
   mocked("refuses what it cannot answer, in OpenAI's error shape", async ({ model, post }) => {
     const assertRefusal = async (body: object | string, status: number): Promise<void> => {
-      const { error } = await json<{ error: { message: string; type: string } }>(
+      const { error } = await json<{ error?: { message: string; type: string } }>(
         await post("/v1/chat/completions", body),
         status,
       );
-      assert.equal(typeof error.message, "string");
-      assert.equal(error.type, "invalid_request_error");
+      assert.equal(typeof error?.message, "string");
+      assert.equal(error?.type, "invalid_request_error");
     };
     await assertRefusal('{"model":', 400);
     await assertRefusal({ model }, 400);
@@ -184,7 +184,7 @@ export function testMock({ test, create }: MockSuite): void {
   test("names its targets and opens no socket in mode check", async () => {
     const before = countServers();
     const specs = await startInCheckMode(create());
-    assert.equal(countServers(), before, "servers are listening");
+    assert.ok(countServers() <= before, "a server is listening");
     assert.ok(specs.length > 0, "no target was named");
     assert.ok(
       specs.every(({ id, url }) => id !== undefined && URL.canParse(url)),

@@ -76,7 +76,7 @@ export function testSelector({ test, create, law }: SelectorSuite): void {
     const pool = fakePool(all);
     const selector = await fresh(pool);
     for (const members of ["012", "12", "34", "012345", "5", "0", "543210", "135", "024", "012345"]) {
-      pool.change(all, [...members].map((index) => all[Number(index)] as Target));
+      pool.change(all, Array.from(members, (index) => all[Number(index)] as Target));
       selector.update?.(pool.snapshot);
       picks(selector, pool.snapshot.available, 20);
     }

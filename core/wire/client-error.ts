@@ -1,8 +1,10 @@
 import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { type ErrorCode, ProxyError } from "../errors.ts";
-import { errorHeaders } from "../exchange/error-reply.ts";
-import { lastWord } from "./connection.ts";
+import { errorReply } from "../exchange/error-reply.ts";
+import { newId } from "../exchange/exchange.ts";
+import { fail } from "../exchange/respond.ts";
+import { lastWord, unfinished } from "./connection.ts";
 
 interface ParseError extends Error {
   readonly code?: string;
@@ -12,7 +14,15 @@ interface ParseError extends Error {
 /** Answers what Node's parser refused, with a status that reaches the client. */
 export function onClientError(error: ParseError, socket: Duplex): void {
   if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-  lastWord(socket, toResponse(toProxyError(error)));
+  const fault = toProxyError(error);
+  // A body that breaks off its framing belongs to an exchange: that is what fails.
+  const x = unfinished(socket);
+  if (x === undefined) return lastWord(socket, toResponse(fault));
+  if (error.code === "HPE_INVALID_EOF_STATE") return void socket.destroy(); // Not a fault: the client left.
+  x.broken = true;
+  x.res.shouldKeepAlive = false;
+  if (x.current === undefined || x.current.state === "done") fail(x, fault);
+  else x.current.stop("local", fault, false);
 }
 
 function toProxyError(error: ParseError): ProxyError {
@@ -20,14 +30,19 @@ function toProxyError(error: ParseError): ProxyError {
   const text: Partial<Record<ErrorCode, string>> = {
     headers_too_large: "The request head is too large.",
     url_too_long: "The request target is too long.",
+    method_not_allowed: "This method is not allowed here.",
     request_timeout: "The request did not arrive in time.",
     version_not_supported: "Only HTTP/1.0 and HTTP/1.1 are spoken here.",
   };
   return new ProxyError(code, text[code] ?? "The request is not proper HTTP.");
 }
 
+/** A request line whose method alone is unknown to the parser, such as TRACK. */
+const wellFormed = /^[A-Z]+ [!-~]+ HTTP\/1\.[01]\r\n/;
+
 function codeOf({ code, rawPacket }: ParseError): ErrorCode {
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "request_timeout";
+  if (code === "HPE_INVALID_METHOD" && rawPacket !== undefined && wellFormed.test(rawPacket.toString("latin1", 0, 256))) return "method_not_allowed";
   if (code === "HPE_INVALID_VERSION") return "version_not_supported";
   if (code !== "HPE_HEADER_OVERFLOW") return "invalid_request";
   // One limit covers request line and headers in the parser: a first packet without a line end overflowed in its URL.
@@ -38,8 +53,8 @@ function codeOf({ code, rawPacket }: ParseError): ErrorCode {
 
 /** A response for a socket that no longer has a parser. */
 export function toResponse(error: ProxyError): string {
-  const body = JSON.stringify({ error: { message: error.message, code: error.code } });
-  const headers = { ...errorHeaders(error), "content-length": String(Buffer.byteLength(body)), connection: "close" };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const { body = "", headers: own } = errorReply({ id: newId() }, error);
+  const headers = { ...own, "content-length": String(Buffer.byteLength(body)), connection: "close" };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}\r\n`);
   return `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ""}\r\n${lines.join("")}\r\n${body}`;
 }

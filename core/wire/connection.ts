@@ -1,12 +1,14 @@
-import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import type { ActiveExchange } from "../exchange/exchange.ts";
 
 const openKey: unique symbol = Symbol("plugboard.open");
+const latestKey: unique symbol = Symbol("plugboard.latest");
 const lastWordKey: unique symbol = Symbol("plugboard.lastWord");
 
 interface Counted {
   /** Exchanges under way on this connection. */
   [openKey]?: number;
+  [latestKey]?: ActiveExchange | undefined;
   /** What is written when they are over; then the connection ends. */
   [lastWordKey]?: string;
 }
@@ -15,17 +17,25 @@ export function openExchanges(socket: object): number {
   return (socket as Counted)[openKey] ?? 0;
 }
 
-export function exchangeBegins(req: IncomingMessage): void {
-  const socket = req.socket as Counted;
+export function exchangeBegins(x: ActiveExchange): void {
+  const socket = x.req.socket as Counted;
   socket[openKey] = (socket[openKey] ?? 0) + 1;
+  socket[latestKey] = x;
 }
 
-export function exchangeEnds(req: IncomingMessage): void {
-  const socket = req.socket as Counted;
+/** The exchange whose request is still arriving on this connection. */
+export function unfinished(socket: object): ActiveExchange | undefined {
+  const x = (socket as Counted)[latestKey];
+  return x === undefined || x.ended || x.req.complete ? undefined : x;
+}
+
+export function exchangeEnds(x: ActiveExchange): void {
+  const socket = x.req.socket as Counted;
+  if (socket[latestKey] === x) socket[latestKey] = undefined;
   const open = (socket[openKey] ?? 1) - 1;
   socket[openKey] = open;
   const word = socket[lastWordKey];
-  if (open === 0 && word !== undefined) endWith(req.socket, word);
+  if (open === 0 && word !== undefined) endWith(x.req.socket, word);
 }
 
 /** Ends a connection with an answer to what could not be parsed, after the answers to what could. */

@@ -22,10 +22,10 @@ export const httpTransport: Transport = {
     (target as PoolTarget).connection.pool.dispatch(
       {
         path: upstream.path,
-        method: upstream.method as Dispatcher.HttpMethod,
+        method: upstream.method,
         headers: upstream.headers,
-        body: streamed ? new Upload(x) : (upstream.body as Uint8Array | null),
-        upgrade: x.tunnel === undefined ? null : (x.upgradeTo as string),
+        body: streamed ? new Upload(x) : (upstream.body),
+        upgrade: x.tunnel === undefined ? null : (x.upgradeTo),
       },
       call,
     );

@@ -8,7 +8,7 @@ export function sendInformational(x: ActiveExchange, status: number, headers: He
   if (status === 102) res.writeProcessing();
   if (status !== 103 || headers["link"] === undefined) return;
   try {
-    res.writeEarlyHints({ link: headers["link"] as string | string[] });
+    res.writeEarlyHints({ link: headers["link"] });
   } catch {
     // Node takes well-formed Link values only; a hint is not worth a failed request.
   }

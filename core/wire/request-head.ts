@@ -16,6 +16,9 @@ export interface HeadLimits {
 export function readHead(x: ActiveExchange, limits: HeadLimits): ProxyError | undefined {
   const { req } = x;
   const raw = req.rawHeaders;
+  if (req.httpVersion !== "1.1" && req.httpVersion !== "1.0") {
+    return new ProxyError("version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
+  }
   if (raw.length > limits.headerCount * 2) {
     return new ProxyError("headers_too_large", `More than ${limits.headerCount} header lines.`);
   }

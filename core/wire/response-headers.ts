@@ -4,9 +4,11 @@ import type { HeaderRecord } from "../contract/exchange.ts";
 const hopByHop: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
+  "http2-settings",
   "keep-alive",
   "proxy-authenticate",
   "proxy-authentication-info",
+  "proxy-authorization",
   "proxy-connection",
   "te",
   "transfer-encoding",

@@ -14,6 +14,7 @@ export interface Acceptor {
 
 export interface Extras {
   readonly expectContinue?: boolean;
+  readonly expectationFailed?: boolean;
   readonly tunnel?: { readonly socket: Duplex; readonly head: Buffer };
 }
 
@@ -36,10 +37,7 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
   tune(server, limits);
   if (!server.listeners("request").includes(listener)) server.on("request", listener);
   server.on("checkContinue", (req: IncomingMessage, res: ServerResponse) => acceptor.accept(req, res, { expectContinue: true }));
-  server.on("checkExpectation", (_req: IncomingMessage, res: ServerResponse) => {
-    const error = new ProxyError("expectation_failed", "Only \"Expect: 100-continue\" can be met.");
-    if (res.socket !== null) lastWord(res.socket, toResponse(error));
-  });
+  server.on("checkExpectation", (req: IncomingMessage, res: ServerResponse) => acceptor.accept(req, res, { expectationFailed: true }));
   server.on("connect", (_req: IncomingMessage, socket: Duplex) => {
     lastWord(socket, toResponse(new ProxyError("method_not_allowed", "Method CONNECT is not allowed here.")));
   });

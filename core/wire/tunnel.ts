@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import type { Socket } from "node:net";
 import { ProxyError } from "../errors.ts";
 import type { ActiveExchange } from "../exchange/exchange.ts";
-import type { PoolRoute } from "../generation/routes.ts";
+import { routeOf } from "../generation/routes.ts";
 import type { Headers } from "./response-headers.ts";
 
 type Done = (error: ProxyError | undefined) => void;
@@ -18,7 +18,7 @@ export function openTunnel(x: ActiveExchange, upstream: Duplex, headers: Headers
   x.res.detachSocket(client as Socket);
   client.write(switching(headers));
   if (head.length > 0) upstream.write(head);
-  const { idle } = (x.route as unknown as PoolRoute).timeouts;
+  const { idle } = routeOf(x).timeouts;
   let over = false;
   const finish = (error: ProxyError | undefined): void => {
     if (over) return;

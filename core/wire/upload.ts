@@ -46,6 +46,7 @@ export class Upload extends Readable {
     const x = this.#x;
     x.bodyStarted = true;
     x.bytesIn += chunk.length;
+    x.current?.sending();
     if (x.bytesIn > this.#limit) {
       this.destroy(tooLarge(this.#limit));
       return;

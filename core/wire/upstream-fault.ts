@@ -24,7 +24,12 @@ function connectKind(code: string): [ErrorCode, string] {
 /** Why a response broke, before its head or (`begun`) after. */
 export function responseFault(error: Error, target: string, begun: boolean): ProxyError {
   const code = codeOf(error);
-  const protocol = code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW" || /bad (?:response|upgrade)/.test(error.message);
+  const protocol =
+    error.name === "HTTPParserError" ||
+    code === "ERR_ASSERTION" || // undici's parser, on a status or an upgrade that cannot be
+    code === "UND_ERR_HEADERS_OVERFLOW" ||
+    (!begun && code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH") ||
+    /^bad (?:response|upgrade)/.test(error.message);
   const options = { target, phase: begun ? "relay" : "send", retryable: !begun, cause: error };
   if (protocol) return new ProxyError("upstream_protocol", "The upstream did not answer in proper HTTP.", options);
   return new ProxyError("upstream_reset", begun ? "The upstream broke off its answer." : "The upstream closed the connection without an answer.", options);

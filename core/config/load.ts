@@ -1,0 +1,142 @@
+import { existsSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, extname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Jiti } from "jiti";
+import type { ConfigFunction, ProxyConfig } from "../contract/proxy.ts";
+import { freshModules, type FreshModules } from "./fresh.ts";
+import { ConfigLoadError, toLoadError } from "./load-error.ts";
+
+export interface LoadedConfig {
+  readonly config: ProxyConfig | ConfigFunction;
+  /** The config and every file of the project that it imports. */
+  readonly files: readonly string[];
+}
+
+export interface LoadOptions {
+  /** Files of the load before, or of its error: all of them are read anew. */
+  readonly stale?: readonly string[];
+  /** Lists the `.js` and `.mjs` files too, which nothing else can tell of. @default true with `stale` */
+  readonly watch?: boolean;
+}
+
+const names = ["proxy.config.ts", "proxy.config.mts", "proxy.config.js", "proxy.config.mjs"];
+
+/** Finds the config of a directory. */
+export function findConfig(directory: string): string | undefined {
+  return names.map((name) => join(directory, name)).find((path) => existsSync(path));
+}
+
+/**
+ * Loads a config file, TypeScript or not, with all that it imports. Its `plugboard` is the instance that is running.
+ *
+ * @throws ConfigLoadError with the place in the user's files
+ */
+export async function loadConfig(path: string, options: LoadOptions = {}): Promise<LoadedConfig> {
+  const file = resolve(path);
+  refuseMissing(file);
+  const modules = await ownModules();
+  const jiti = await createLoader(file, modules);
+  for (const key of options.stale ?? []) delete jiti.cache[key];
+  const before = new Set(Object.keys(jiti.cache));
+  const fresh = (options.watch ?? options.stale !== undefined) ? freshModules() : undefined;
+  fresh?.begin();
+  const listFiles = (): string[] => filesOf(file, jiti, before, fresh);
+  const exported = await jiti.import<object>(file).catch((error: unknown) => {
+    throw toLoadError(error, { file, files: listFiles(), modules });
+  });
+  const files = listFiles();
+  return { config: readDefault(exported, file, files), files };
+}
+
+function refuseMissing(file: string): void {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found?.isFile() === true) return;
+  const message = found === undefined ? "there is no such file" : "this is not a file";
+  throw new ConfigLoadError(file, [file], {
+    message,
+    fix: "pass the path of one, or write one with: plugboard init",
+  });
+}
+
+async function createLoader(
+  file: string,
+  modules: Readonly<Record<string, object>>,
+): Promise<Jiti> {
+  const { createJiti } = await import("jiti");
+  return createJiti(file, {
+    moduleCache: true,
+    fsCache: cacheDirectory(dirname(file)),
+    virtualModules: modules,
+    alias: {
+      "plugboard/plugins/": own("plugins/"),
+      "plugboard/testing": own(`core/testing/index${extension}`),
+    },
+  });
+}
+
+const extension = extname(import.meta.url);
+
+function own(path: string): string {
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
+}
+
+/** Handed to the config as they are, so that it can never load a second copy of core. */
+async function ownModules(): Promise<Record<string, object>> {
+  const plugins = new URL(`../../plugins/index${extension}`, import.meta.url).href;
+  const all: object = await import(plugins);
+  return { plugboard: await import("../index.ts"), "plugboard/plugins": all };
+}
+
+/** Transpiled code is run as it is found, so it is never kept in a temporary directory that others can write to. */
+function cacheDirectory(directory: string): string {
+  const modules = join(directory, "node_modules");
+  if (existsSync(modules)) return join(modules, ".cache", "plugboard");
+  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "plugboard");
+}
+
+function filesOf(
+  file: string,
+  jiti: Jiti,
+  before: ReadonlySet<string>,
+  fresh: FreshModules | undefined,
+): string[] {
+  const loaded = Object.keys(jiti.cache).filter((key) => !before.has(key) && !isForeign(key));
+  const native = (fresh?.imported() ?? []).map((url) => fileURLToPath(url));
+  return [...new Set([file, ...loaded, ...native])];
+}
+
+function isForeign(key: string): boolean {
+  return (
+    /[\\/]node_modules[\\/]/u.test(key) ||
+    key.startsWith(own("core/")) ||
+    key.startsWith(own("plugins/"))
+  );
+}
+
+function readDefault(
+  exported: object,
+  file: string,
+  files: readonly string[],
+): ProxyConfig | ConfigFunction {
+  const value: unknown = "default" in exported ? exported.default : undefined;
+  if (isConfig(value)) return value;
+  const has =
+    value === undefined ? "has no default export" : `exports ${describe(value)} as default`;
+  throw new ConfigLoadError(file, files, {
+    message: `the config ${has}`,
+    fix: "export default defineProxy({ plugins: [...] })",
+  });
+}
+
+/** What is in it is validated later, with all that is wrong told at once. */
+function isConfig(value: unknown): value is ProxyConfig | ConfigFunction {
+  return (
+    typeof value === "function" ||
+    (typeof value === "object" && value !== null && !Array.isArray(value))
+  );
+}
+
+function describe(value: unknown): string {
+  return Array.isArray(value) ? "an array" : `a ${typeof value}`;
+}
