@@ -12,7 +12,15 @@ export interface CheckedConfig {
 /** Validates, sets up and links a config without opening anything; throws a ConfigError with all that is wrong. */
 export async function checkConfig(config: ProxyConfig | ConfigFunction): Promise<CheckedConfig> {
   const proxy = new ProxyState();
-  const status = { generation: 0, active: 0, draining: false, startedAt: Date.now(), plugins: [], reloadError: undefined, stale: [] };
+  const status = {
+    generation: 0,
+    active: 0,
+    draining: false,
+    startedAt: Date.now(),
+    plugins: [],
+    reloadError: undefined,
+    stale: [],
+  };
   const generation = await Generation.load(config, proxy, { number: 0, mode: "check", status: () => status });
   await generation.close();
   await proxy.ledger.close();

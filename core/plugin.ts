@@ -73,7 +73,9 @@ export type SelectorDefinition<S extends AnySchema | undefined> =
  *   pick: (targets) => targets.reduce((a, b) => (Number(a.meta.price) <= Number(b.meta.price) ? a : b)),
  * });
  */
-export function defineSelector<S extends AnySchema | undefined = undefined>(definition: SelectorDefinition<S>): Factory<S> {
+export function defineSelector<S extends AnySchema | undefined = undefined>(
+  definition: SelectorDefinition<S>,
+): Factory<S> {
   return definePlugin<S>({
     name: definition.name,
     options: "create" in definition ? definition.options : undefined,

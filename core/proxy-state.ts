@@ -27,7 +27,7 @@ const defaults: Required<Limits> = {
 export class ProxyState {
   readonly ledger: Ledger = new Ledger();
   readonly active: ActiveList = new ActiveList(checkDeadlines);
-  readonly log: ConsolaInstance = consola.withTag("plugboard");
+  readonly log: ConsolaInstance;
   readonly startedAt: number = Date.now();
   limits: Required<Limits> = defaults;
   draining = false;
@@ -36,8 +36,9 @@ export class ProxyState {
   reloadError: string | undefined;
   readonly #baseLimits: Limits;
 
-  constructor(baseLimits: Limits = {}) {
+  constructor(baseLimits: Limits = {}, log: ConsolaInstance = consola) {
     this.#baseLimits = baseLimits;
+    this.log = log;
   }
 
   configure(config: ProxyConfig): void {

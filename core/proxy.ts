@@ -1,15 +1,15 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { ConsolaInstance } from "consola";
 import { toFetchHandler } from "srvx/node";
 import type { ConfigFunction, ExplainRequest, Limits, Proxy, ProxyConfig } from "./contract/proxy.ts";
 import type { Mode, Status } from "./contract/setup.ts";
 import { explainWith } from "./explain/explain.ts";
 import type { Explanation } from "./explain/explanation.ts";
 import { acceptExchange } from "./exchange/accept.ts";
-import { hangUp } from "./wire/hang-up.ts";
 import { Generation } from "./generation/generation.ts";
 import { ProxyState } from "./proxy-state.ts";
-import { drain } from "./wire/drain.ts";
+import { drain, endAll } from "./wire/drain.ts";
 import { attach, type Attached, type Extras } from "./wire/server.ts";
 
 export interface ProxyOptions {
@@ -17,6 +17,8 @@ export interface ProxyOptions {
   readonly mode?: Mode;
   /** Under those of the config. */
   readonly limits?: Limits;
+  /** @default consola's own instance */
+  readonly log?: ConsolaInstance;
 }
 
 /**
@@ -48,7 +50,7 @@ class Runtime implements Proxy {
   readonly listener: RequestListener = (req, res) => this.#accept(req, res);
 
   constructor(config: ProxyConfig | ConfigFunction, options: ProxyOptions) {
-    this.#state = new ProxyState(options.limits);
+    this.#state = new ProxyState(options.limits, options.log);
     this.#mode = options.mode ?? "serve";
     this.#config = config;
     this.#fetch = toFetchHandler((req: IncomingMessage, res: ServerResponse) => this.#acceptWeb(req, res));
@@ -70,7 +72,9 @@ class Runtime implements Proxy {
   attach(server: Server): void {
     if (this.#closing !== undefined) throw new Error("this proxy is closed");
     const accept = (req: IncomingMessage, res: ServerResponse, extras?: Extras): void => this.#accept(req, res, extras);
-    this.#servers.push(attach(server, { limits: this.#state.limits, accept, listener: this.listener }));
+    const tunnels = (req: IncomingMessage): boolean =>
+      this.#generation().upgrades.has(String(req.headers.upgrade).toLowerCase());
+    this.#servers.push(attach(server, { limits: this.#state.limits, accept, tunnels, listener: this.listener }));
   }
 
   async fetch(request: Request): Promise<Response> {
@@ -88,7 +92,11 @@ class Runtime implements Proxy {
     if (this.#closing !== undefined) throw new Error("this proxy is closed");
     const number = this.#number + 1;
     try {
-      const next = await Generation.load(config, this.#state, { number, mode: this.#mode, status: () => this.status() });
+      const next = await Generation.load(config, this.#state, {
+        number,
+        mode: this.#mode,
+        status: () => this.status(),
+      });
       await next.start();
       this.#swap(next, config, number);
     } catch (error) {
@@ -150,7 +158,7 @@ class Runtime implements Proxy {
     const state = this.#state;
     state.draining = true;
     await drain(state, this.#servers, state.limits, deadline, this.#now.signal);
-    state.active.each((x) => hangUp(x.req, x.res, true));
+    await endAll(state);
     for (const { server, connections } of this.#servers) {
       server.closeAllConnections();
       for (const socket of connections) socket.destroy();

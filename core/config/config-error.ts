@@ -28,7 +28,13 @@ export function isConfigError(error: unknown): error is ConfigError {
 }
 
 /** A problem of one plugin or, with an empty name, of the whole config. */
-export function configError(plugin: string, index: number, message: string, fix?: string, cause?: unknown): ConfigError {
+export function configError(
+  plugin: string,
+  index: number,
+  message: string,
+  fix?: string,
+  cause?: unknown,
+): ConfigError {
   const label = index < 0 ? plugin : `plugins[${index}] ${plugin}`;
   return new ConfigError(
     [{ plugin: label, path: "", message, index, ...(fix === undefined ? {} : { fix }) }],

@@ -1,7 +1,9 @@
 import { inspect } from "node:util";
+import type { AnySchema } from "../contract/schema.ts";
 import type { PluginInstance } from "../plugin.ts";
 import type { ProxyConfig } from "../contract/proxy.ts";
 import { type ConfigProblem, ConfigError } from "./config-error.ts";
+import { configSchema } from "./schema.ts";
 import { knownKeys, knownValues } from "./known-keys.ts";
 import { suggest } from "./suggest.ts";
 
@@ -16,19 +18,34 @@ interface Issue {
 }
 
 /** Flattens groups, drops what is switched off, and refuses what is not a plugin. */
-export function listPlugins(config: ProxyConfig): PluginInstance[] {
+function listPlugins(config: ProxyConfig): PluginInstance[] {
   if (config === null || typeof config !== "object" || !Array.isArray(config.plugins)) {
     const received = inspect(config, { depth: 1, breakLength: Infinity }).slice(0, 80);
     throw new ConfigError([
-      { plugin: "", path: "plugins", message: "a config needs a list of plugins", received, index: -1, fix: "export default defineProxy({ plugins: [...] })" },
+      {
+        plugin: "",
+        path: "plugins",
+        message: "a config needs a list of plugins",
+        received,
+        index: -1,
+        fix: "export default defineProxy({ plugins: [...] })",
+      },
     ]);
   }
   const flat = config.plugins.flat().filter((p) => p !== false && p !== null && p !== undefined) as unknown[];
   const problems: ConfigProblem[] = [];
   for (const [index, entry] of flat.entries()) {
     if (isInstance(entry)) continue;
-    const fix = typeof entry === "function" ? `call it: ${entry.name || "plugin"}()` : "use a factory made by definePlugin";
-    problems.push({ plugin: `plugins[${index}]`, path: "", message: "is not a plugin", received: show(entry), index, fix });
+    const fix =
+      typeof entry === "function" ? `call it: ${entry.name || "plugin"}()` : "use a factory made by definePlugin";
+    problems.push({
+      plugin: `plugins[${index}]`,
+      path: "",
+      message: "is not a plugin",
+      received: show(entry),
+      index,
+      fix,
+    });
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return flat as PluginInstance[];
@@ -38,23 +55,34 @@ function isInstance(value: unknown): value is PluginInstance {
   return typeof value === "object" && value !== null && "definition" in value && "name" in value;
 }
 
-/** Validates the options of all plugins and reports every problem at once. */
-export async function validateOptions(plugins: readonly PluginInstance[]): Promise<ValidPlugin[]> {
-  const problems: ConfigProblem[] = duplicates(plugins);
+/** Validates a config and the options of all its plugins, and reports every problem at once. */
+export async function validateConfig(config: ProxyConfig): Promise<ValidPlugin[]> {
+  const plugins = listPlugins(config);
+  const problems: ConfigProblem[] = [...(await check(configSchema, config, "", -1)).problems, ...duplicates(plugins)];
   const valid: ValidPlugin[] = [];
   for (const [index, instance] of plugins.entries()) {
     const schema = instance.definition.options;
     if (schema === undefined) {
       if (instance.input !== undefined) {
-        problems.push({ plugin: label(index, instance), path: "", message: "takes no options", received: show(instance.input), index });
+        problems.push({
+          plugin: label(index, instance),
+          path: "",
+          message: "takes no options",
+          received: show(instance.input),
+          index,
+        });
       }
       valid.push({ instance, options: undefined });
       continue;
     }
-    const input = instance.input === undefined ? {} : instance.input;
-    const result = (await schema["~standard"].validate(input)) as { issues?: readonly Issue[]; value?: unknown };
-    for (const issue of result.issues ?? []) problems.push(toProblem(issue, input, schema, instance, index));
-    valid.push({ instance, options: result.value });
+    const checked = await check(
+      schema,
+      instance.input === undefined ? {} : instance.input,
+      label(index, instance),
+      index,
+    );
+    problems.push(...checked.problems);
+    valid.push({ instance, options: checked.value });
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return valid;
@@ -83,21 +111,36 @@ function label(index: number, instance: PluginInstance): string {
   return `plugins[${index}] ${instance.name}`;
 }
 
-function toProblem(issue: Issue, input: unknown, schema: unknown, instance: PluginInstance, index: number): ConfigProblem {
+async function check(
+  schema: AnySchema,
+  input: unknown,
+  plugin: string,
+  index: number,
+): Promise<{ problems: ConfigProblem[]; value: unknown }> {
+  const result = (await schema["~standard"].validate(input)) as { issues?: readonly Issue[]; value?: unknown };
+  return {
+    problems: (result.issues ?? []).map((issue) => ({ ...toProblem(issue, input, schema), plugin, index })),
+    value: result.value,
+  };
+}
+
+function toProblem(issue: Issue, input: unknown, schema: unknown): Omit<ConfigProblem, "plugin" | "index"> {
   const keys = (issue.path ?? []).map((part) => (typeof part === "object" ? part.key : part));
   const received = valueAt(input, keys);
   const fix = nearMiss(schema, keys, received);
   return {
-    plugin: label(index, instance),
     path: keys.map(String).join("."),
     message: fix?.unknownKey === true ? "unknown option" : issue.message,
     received: show(received),
-    index,
     ...(fix === undefined ? {} : { fix: fix.text }),
   };
 }
 
-function nearMiss(schema: unknown, keys: readonly PropertyKey[], received: unknown): { text: string; unknownKey: boolean } | undefined {
+function nearMiss(
+  schema: unknown,
+  keys: readonly PropertyKey[],
+  received: unknown,
+): { text: string; unknownKey: boolean } | undefined {
   const last = keys.at(-1);
   const siblings = knownKeys(schema, keys.slice(0, -1));
   if (last !== undefined && siblings !== undefined && !siblings.includes(String(last))) {
@@ -125,6 +168,7 @@ const secret = /key|token|secret|password|authorization/i;
 function show(value: unknown): string {
   const text = inspect(value, { depth: 1, breakLength: Infinity, maxStringLength: 60, maxArrayLength: 4 });
   // A misplaced object may hold credentials: its values are not for a terminal or a log.
-  if (typeof value === "object" && secret.test(text)) return Array.isArray(value) ? "[...]" : `{ ${Object.keys(value ?? {}).join(", ")} }`;
+  if (typeof value === "object" && secret.test(text))
+    return Array.isArray(value) ? "[...]" : `{ ${Object.keys(value ?? {}).join(", ")} }`;
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

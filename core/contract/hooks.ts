@@ -34,6 +34,8 @@ export interface Hooks {
 export type HookName = keyof Hooks;
 
 /** A hook, alone or with its place among the same phase's hooks of other plugins, by plugin name. */
-export type Hook<F> = F | { readonly handler: F; readonly before?: readonly string[]; readonly after?: readonly string[] };
+export type Hook<F> =
+  | F
+  | { readonly handler: F; readonly before?: readonly string[]; readonly after?: readonly string[] };
 
 export type HookMap = { readonly [K in HookName]?: Hook<Hooks[K]> };

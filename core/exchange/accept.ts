@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { ProxyError } from "../errors.ts";
 import type { Generation } from "../generation/generation.ts";
 import { exchangeBegins, exchangeEnds } from "../wire/connection.ts";
+import { watchWaiting } from "../wire/tunnel.ts";
 import { readHead } from "../wire/request-head.ts";
 import type { Extras } from "../wire/server.ts";
 import { checkUpgrade } from "../wire/upgrade-request.ts";
@@ -9,7 +10,12 @@ import { ActiveExchange, exchangeOf } from "./exchange.ts";
 import { fail, sendReply } from "./respond.ts";
 
 /** The beginning of every exchange: its head is read and checked before anything matches on it. */
-export function acceptExchange(generation: Generation, req: IncomingMessage, res: ServerResponse, extras?: Extras): void {
+export function acceptExchange(
+  generation: Generation,
+  req: IncomingMessage,
+  res: ServerResponse,
+  extras?: Extras,
+): void {
   const x = new ActiveExchange(generation, req, res);
   const { proxy } = generation;
   proxy.active.add(x);
@@ -22,14 +28,17 @@ export function acceptExchange(generation: Generation, req: IncomingMessage, res
   if (extras !== undefined) {
     x.expectContinue = extras.expectContinue === true;
     x.tunnel = extras.tunnel;
+    if (x.tunnel !== undefined) watchWaiting(x.tunnel.socket);
   }
   const fault = readHead(x, proxy.limits) ?? checkUpgrade(x);
   if (fault !== undefined) {
     res.shouldKeepAlive = false;
     return fail(x, fault);
   }
-  if (extras?.expectationFailed === true) return fail(x, new ProxyError("expectation_failed", "Only \"Expect: 100-continue\" can be met."));
-  if (x.path === "*") return sendReply(x, { status: 204, headers: { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" } });
+  if (extras?.expectationFailed === true)
+    return fail(x, new ProxyError("expectation_failed", 'Only "Expect: 100-continue" can be met.'));
+  if (x.path === "*")
+    return sendReply(x, { status: 204, headers: { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" } });
   generation.listener(req, res);
 }
 

@@ -36,7 +36,7 @@ export class ActiveList {
   }
 
   each(visit: (x: ActiveExchange) => void): void {
-    for (let x = this.#first; x !== undefined; ) {
+    for (let x = this.#first; x !== undefined;) {
       const after: ActiveExchange | undefined = x.next; // The visit may remove x.
       visit(x);
       x = after;

@@ -4,6 +4,7 @@ import type { RetryClass, Timeouts } from "../contract/route.ts";
 import type { Relay, Selector, TransportCall, TransportSink } from "../contract/services.ts";
 import { isProxyError, ProxyError } from "../errors.ts";
 import { routeOf } from "../generation/routes.ts";
+import { isResetting } from "../targets/connections.ts";
 import type { PoolTarget } from "../targets/target.ts";
 import { sendInformational } from "../wire/informational.ts";
 import { contentLength, endToEnd, type Headers } from "../wire/response-headers.ts";
@@ -112,6 +113,7 @@ export class Attempt implements TransportSink {
 
   end(trailers?: Headers): void {
     if (this.state === "done") return;
+    if (!this.delivered && isResetting()) return this.error(new Error("reset"));
     if (!this.delivered) {
       let rest: Uint8Array | null;
       try {
@@ -130,7 +132,8 @@ export class Attempt implements TransportSink {
     if (this.delivered) return this.#settle(this.#whole());
     if (this.state === "connecting") return this.#failed("connect", connectFault(error, this.target.id));
     const fault = isProxyError(error) ? error : responseFault(error, this.target.id, this.state === "streaming");
-    if (fault.source === "client") return this.#failed(fault.code === "client_closed" ? "client-abort" : "local", fault);
+    if (fault.source === "client")
+      return this.#failed(fault.code === "client_closed" ? "client-abort" : "local", fault);
     if (this.state === "waiting") return this.#failed(fault.source === "upstream" ? "reset" : "plugin", fault);
     this.#failed("stream-error", fault);
   }
@@ -171,15 +174,24 @@ export class Attempt implements TransportSink {
     const quiet = now - this.#since;
     const { id } = this.target;
     if (this.state === "connecting" && timeouts.connect > 0 && quiet >= timeouts.connect) {
-      const error = new ProxyError("connect_timeout", "The upstream did not take the connection in time.", { target: id, retryable: true });
+      const error = new ProxyError("connect_timeout", "The upstream did not take the connection in time.", {
+        target: id,
+        retryable: true,
+      });
       this.stop("connect", error);
     } else if (this.state === "waiting" && timeouts.headers > 0 && quiet >= timeouts.headers) {
-      const error = new ProxyError("upstream_timeout", "The upstream did not answer in time.", { target: id, retryable: true });
+      const error = new ProxyError("upstream_timeout", "The upstream did not answer in time.", {
+        target: id,
+        retryable: true,
+      });
       this.stop("timeout", error);
     } else if (this.state === "streaming" && !this.paused && !this.delivered) {
       const idle = this.relay?.idle ?? timeouts.idle;
       if (idle > 0 && quiet >= idle) {
-        this.stop("stalled", new ProxyError("stream_idle", "The upstream fell silent in the middle of its answer.", { target: id }));
+        this.stop(
+          "stalled",
+          new ProxyError("stream_idle", "The upstream fell silent in the middle of its answer.", { target: id }),
+        );
       }
     }
   }
@@ -204,7 +216,9 @@ export class Attempt implements TransportSink {
   #inform(status: number, headers: Headers): void {
     this.#informational += 1;
     if (this.#informational <= informationalLimit) return sendInformational(this.x, status, headers);
-    const error = new ProxyError("upstream_protocol", "The upstream sent too many informational responses.", { target: this.target.id });
+    const error = new ProxyError("upstream_protocol", "The upstream sent too many informational responses.", {
+      target: this.target.id,
+    });
     this.stop("reset", error);
   }
 
@@ -264,7 +278,15 @@ export class Attempt implements TransportSink {
     const { attemptEnd } = x.generation.phases;
     if (attemptEnd === null && this.#selector.attemptEnd === undefined) return;
     const duration = performance.now() - this.#startedAt;
-    const outcome = { kind, status: this.#status, ttfb: this.#ttfb, duration, bytesIn: x.bytesIn, bytesOut: x.bytesOut, error };
+    const outcome = {
+      kind,
+      status: this.#status,
+      ttfb: this.#ttfb,
+      duration,
+      bytesIn: x.bytesIn,
+      bytesOut: x.bytesOut,
+      error,
+    };
     try {
       this.#selector.attemptEnd?.(target, outcome);
     } catch (cause) {
@@ -275,5 +297,7 @@ export class Attempt implements TransportSink {
 }
 
 function toPluginError(error: unknown): ProxyError {
-  return isProxyError(error) ? error : new ProxyError("plugin_error", "A plugin of the proxy failed.", { cause: error });
+  return isProxyError(error)
+    ? error
+    : new ProxyError("plugin_error", "A plugin of the proxy failed.", { cause: error });
 }

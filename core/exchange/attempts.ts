@@ -54,7 +54,8 @@ function send(x: ActiveExchange): void {
 
 /** Framing is made from the body that is sent; a plugin that copied it from elsewhere must not have its say. */
 function dropFraming(headers: HeaderRecord): void {
-  for (const name of ["content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "expect"]) delete headers[name];
+  for (const name of ["content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "expect"])
+    delete headers[name];
 }
 
 /** Tries another target if the rules allow it; otherwise the client is told of `error`. */
@@ -71,7 +72,8 @@ function retryOrFail(x: ActiveExchange, kind: RetryClass, error: ProxyError, ask
 }
 
 function noTargets(x: ActiveExchange): ProxyError {
-  const text = x.model === undefined ? "No healthy services available." : `No healthy services available for model '${x.model}'.`;
+  const text =
+    x.model === undefined ? "No healthy services available." : `No healthy services available for model '${x.model}'.`;
   return new ProxyError("no_targets", text, { phase: "select" });
 }
 

@@ -7,6 +7,7 @@ export function errorReply(x: Pick<Exchange, "id">, error: ProxyError): Reply {
   return { status: error.status, headers: errorHeaders(error), body: JSON.stringify(body) };
 }
 
+/** The headers of any reply that tells of an error, whatever the shape of its JSON body. */
 export function errorHeaders(error: ProxyError): Record<string, string> {
   const headers: Record<string, string> = {
     "content-type": "application/json",

@@ -13,7 +13,8 @@ export function sendReply(x: ActiveExchange, reply: Reply): void {
   if (x.ended || res.headersSent) return;
   const body = typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
   const headers: HeaderRecord = Object.create(null);
-  for (const [name, value] of Object.entries(reply.headers ?? {})) headers[name.toLowerCase()] = value as string | string[];
+  for (const [name, value] of Object.entries(reply.headers ?? {}))
+    headers[name.toLowerCase()] = value as string | string[];
   if (reply.status !== 204 && reply.status !== 304) headers["content-length"] = String(body?.length ?? 0);
   x.committed = true;
   x.status = reply.status;
@@ -38,7 +39,7 @@ export function fail(x: ActiveExchange, error: ProxyError): void {
   x.error = error;
   const { log, phases } = x.generation;
   if (error.code === "plugin_error") x.kind = "plugin";
-  if (error.source === "proxy" && error.cause !== undefined) {
+  if (error.status === 500 && error.cause !== undefined) {
     const who = error.plugin === undefined ? "" : ` of plugin ${error.plugin}`;
     log.error(`${x.method} ${x.path}: ${error.code}${who}${error.phase && ` in phase ${error.phase}`}:`, error.cause);
   }

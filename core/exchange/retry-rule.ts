@@ -3,7 +3,16 @@ import type { Target } from "../contract/target.ts";
 import { routeOf } from "../generation/routes.ts";
 import type { ActiveExchange } from "./exchange.ts";
 
-const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PROPFIND", "REPORT", "SEARCH"]);
+const idempotent: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "PUT",
+  "DELETE",
+  "PROPFIND",
+  "REPORT",
+  "SEARCH",
+]);
 
 /** The rule of the route; `asked`: a plugin wants it, so the failure class and the method are its business. */
 export function mayRetry(x: ActiveExchange, kind: RetryClass, asked = false): boolean {
@@ -11,7 +20,8 @@ export function mayRetry(x: ActiveExchange, kind: RetryClass, asked = false): bo
   if (x.committed || x.bodyStarted || x.gone || x.attempt >= retry.attempts) return false;
   if (!asked && kind !== "status" && !retry.on.has(kind)) return false;
   // A failed connect sent nothing; after that the upstream may have acted on the request.
-  if (!asked && kind !== "connect" && kind !== "status" && !retry.nonIdempotent && !idempotent.has(x.method)) return false;
+  if (!asked && kind !== "connect" && kind !== "status" && !retry.nonIdempotent && !idempotent.has(x.method))
+    return false;
   if (!x.retried && !x.generation.proxy.mayRetry()) return false;
   const current = x.target?.id;
   return untried(x, routeOf(x).candidates()).some((target) => target.id !== current);

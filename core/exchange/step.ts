@@ -7,7 +7,11 @@ import { fail } from "./respond.ts";
 type Next<T> = (x: ActiveExchange, value: T) => void;
 
 /** Runs one compiled phase and goes on with what it said. */
-export function step<T>(x: ActiveExchange, phase: ((x: ActiveExchange) => Awaitable<T>) | null, next: Next<T | undefined>): void {
+export function step<T>(
+  x: ActiveExchange,
+  phase: ((x: ActiveExchange) => Awaitable<T>) | null,
+  next: Next<T | undefined>,
+): void {
   if (phase === null) return next(x, undefined);
   let value: Awaitable<T>;
   try {

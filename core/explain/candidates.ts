@@ -11,11 +11,23 @@ export function candidatesOf(x: ActiveExchange, route: PoolRoute): CandidateExpl
   const scores = new Map<string, Score>((route.selector.explain?.(kept, x) ?? []).map((score) => [score.id, score]));
   return route.pool.snapshot.all.map((target) => {
     const url = target.origin + target.basePath;
-    if (!possible.has(target.id)) return { id: target.id, url, kept: false, reason: route.why?.(target) ?? `not a candidate of route ${route.name}` };
+    if (!possible.has(target.id))
+      return {
+        id: target.id,
+        url,
+        kept: false,
+        reason: route.why?.(target) ?? `not a candidate of route ${route.name}`,
+      };
     const down = whyDown(route, target);
     if (down !== "") return { id: target.id, url, kept: false, reason: down };
     const score = scores.get(target.id);
-    return { id: target.id, url, kept: true, reason: score?.note ?? "", ...(score === undefined ? {} : { score: score.score }) };
+    return {
+      id: target.id,
+      url,
+      kept: true,
+      reason: score?.note ?? "",
+      ...(score === undefined ? {} : { score: score.score }),
+    };
   });
 }
 

@@ -17,7 +17,10 @@ import type { Explanation } from "./explanation.ts";
 import { rehearse } from "./rehearsal.ts";
 
 /** Explains a request against a config that is not running: discovers, but probes and opens nothing. */
-export async function explainConfig(config: ProxyConfig | ConfigFunction, request: ExplainRequest): Promise<Explanation> {
+export async function explainConfig(
+  config: ProxyConfig | ConfigFunction,
+  request: ExplainRequest,
+): Promise<Explanation> {
   const proxy = new ProxyState();
   try {
     return await explainIn(config, proxy, request, (shadow) => shadow.discover());
@@ -27,7 +30,11 @@ export async function explainConfig(config: ProxyConfig | ConfigFunction, reques
 }
 
 /** Explains a request against a running config, on its targets and their health, without moving its selectors on. */
-export function explainWith(config: ProxyConfig | ConfigFunction, request: ExplainRequest, live: Generation): Promise<Explanation> {
+export function explainWith(
+  config: ProxyConfig | ConfigFunction,
+  request: ExplainRequest,
+  live: Generation,
+): Promise<Explanation> {
   return explainIn(config, live.proxy, request, (shadow) => copyTargets(live, shadow));
 }
 
@@ -37,7 +44,15 @@ async function explainIn(
   request: ExplainRequest,
   fill: (shadow: Generation) => void | Promise<void>,
 ): Promise<Explanation> {
-  const status = { generation: 0, active: 0, draining: false, startedAt: Date.now(), plugins: [], reloadError: undefined, stale: [] };
+  const status = {
+    generation: 0,
+    active: 0,
+    draining: false,
+    startedAt: Date.now(),
+    plugins: [],
+    reloadError: undefined,
+    stale: [],
+  };
   const shadow = await Generation.load(config, proxy, { number: 0, mode: "check", status: () => status });
   shadow.registry.silent = true;
   try {
@@ -51,7 +66,9 @@ async function explainIn(
 function copyTargets(live: Generation, shadow: Generation): void {
   for (const pool of live.registry.pools()) {
     const copy = shadow.registry.pool(pool.name);
-    copy.sink("running config").replace(pool.snapshot.all.map((target) => ({ ...target, url: target.origin + target.basePath })));
+    copy
+      .sink("running config")
+      .replace(pool.snapshot.all.map((target) => ({ ...target, url: target.origin + target.basePath })));
     copy.flush();
   }
 }
@@ -66,7 +83,10 @@ async function explain(generation: Generation, request: ExplainRequest): Promise
     if (answer === undefined) await attempt(x, order);
     else reply = { status: answer.status, code: undefined, body: String(answer.body ?? "") };
   } catch (error) {
-    reply = toReply(x, isProxyError(error) ? error : new ProxyError("internal_error", "The proxy failed.", { cause: error }));
+    reply = toReply(
+      x,
+      isProxyError(error) ? error : new ProxyError("internal_error", "The proxy failed.", { cause: error }),
+    );
   }
   takeNotes(x, "upstreamRequest", steps);
   const route = x.route === undefined ? undefined : routeOf(x);
@@ -121,7 +141,12 @@ async function attempt(x: ActiveExchange, order: Target[]): Promise<void> {
 
 function rewritten(x: ActiveExchange, target: PoolTarget): Explanation["upstream"] {
   const { method, path, headers, body } = x.upstream;
-  const text = body === null ? undefined : body === "stream" ? "(the client's body, streamed)" : Buffer.from(body).toString("utf8");
+  const text =
+    body === null
+      ? undefined
+      : body === "stream"
+        ? "(the client's body, streamed)"
+        : Buffer.from(body).toString("utf8");
   return { method, url: target.origin + path, headers: { ...headers }, body: text };
 }
 

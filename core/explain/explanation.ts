@@ -22,7 +22,12 @@ export interface Explanation {
   /** Target ids in the order the attempts would try them. */
   readonly attempts: readonly string[];
   readonly upstream:
-    | { readonly method: string; readonly url: string; readonly headers: HeaderRecord; readonly body: string | undefined }
+    | {
+        readonly method: string;
+        readonly url: string;
+        readonly headers: HeaderRecord;
+        readonly body: string | undefined;
+      }
     | undefined;
   /** When a plugin or an error answers instead. */
   readonly reply: { readonly status: number; readonly code: string | undefined; readonly body: string } | undefined;

@@ -10,6 +10,7 @@ export function rehearse(generation: Generation, request: ExplainRequest): Activ
   const req = new IncomingMessage(new Socket());
   req.method = (request.method ?? (body === undefined ? "GET" : "POST")).toUpperCase();
   req.url = request.path ?? "/";
+  req.httpVersion = "1.1";
   req.httpVersionMajor = 1;
   req.httpVersionMinor = 1;
   const headers: Record<string, string> = { host: "localhost", ...lowerCase(request.headers) };
@@ -21,7 +22,10 @@ export function rehearse(generation: Generation, request: ExplainRequest): Activ
   Object.assign(req.headers, headers);
   const x = new ActiveExchange(generation, req, new ServerResponse(req));
   x.notes = [];
-  const wanted = body === undefined ? -1 : Math.max(generation.registry.body.any, generation.registry.body.json ? generation.proxy.limits.inspect : -1);
+  const wanted =
+    body === undefined
+      ? -1
+      : Math.max(generation.registry.body.any, generation.registry.body.json ? generation.proxy.limits.inspect : -1);
   if (body !== undefined && wanted > 0) x.body = body;
   return x;
 }

@@ -36,7 +36,10 @@ interface Named<F> {
 export function compile(hooks: readonly RegisteredHook[], log: ConsolaInstance): Phases {
   const names: Partial<Record<HookName, readonly string[]>> = {};
   const of = <K extends HookName>(phase: K): Named<Hooks[K]>[] => {
-    const sorted = order(phase, hooks.filter((hook) => hook.phase === phase));
+    const sorted = order(
+      phase,
+      hooks.filter((hook) => hook.phase === phase),
+    );
     if (sorted.length > 0) names[phase] = sorted.map((hook) => hook.plugin);
     return sorted as unknown as Named<Hooks[K]>[];
   };
@@ -66,7 +69,10 @@ function blame(error: unknown, plugin: string, phase: HookName): ProxyError {
 }
 
 /** Gates and firsts alike: in order, the first defined value ends it; a promise is touched only where a hook returns one. */
-function chain<T>(phase: HookName, hooks: readonly Named<(x: Exchange) => Awaitable<T>>[]): ((x: Exchange) => Awaitable<T>) | null {
+function chain<T>(
+  phase: HookName,
+  hooks: readonly Named<(x: Exchange) => Awaitable<T>>[],
+): ((x: Exchange) => Awaitable<T>) | null {
   if (hooks.length === 0) return null;
   const rest = (x: Exchange, from: number): Awaitable<T> => {
     for (let i = from; i < hooks.length; i++) {

@@ -49,7 +49,9 @@ async function answer(event: H3Event, handler: EventHandler, plugin: string): Pr
     return await handler(event);
   } catch (error) {
     if (HTTPError.isError(error)) throw error;
-    const shown = isProxyError(error) ? error : new ProxyError("plugin_error", "A plugin of the proxy failed.", { plugin, cause: error });
+    const shown = isProxyError(error)
+      ? error
+      : new ProxyError("plugin_error", "A plugin of the proxy failed.", { plugin, cause: error });
     return takeOver(event, (x) => fail(x, shown));
   }
 }

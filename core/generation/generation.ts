@@ -1,7 +1,7 @@
 import type { RequestListener } from "node:http";
 import type { ConsolaInstance } from "consola";
 import { configError, isConfigError } from "../config/config-error.ts";
-import { listPlugins, validateOptions, type ValidPlugin } from "../config/validate.ts";
+import { validateConfig, type ValidPlugin } from "../config/validate.ts";
 import type { Outcome, UpstreamHead } from "../contract/exchange.ts";
 import type { ConfigFunction, ProxyConfig } from "../contract/proxy.ts";
 import type { Route } from "../contract/route.ts";
@@ -73,9 +73,13 @@ export class Generation {
   }
 
   /** Loads, validates, sets up, links and compiles; opens nothing. Throws a ConfigError with all that is wrong. */
-  static async load(input: ProxyConfig | ConfigFunction, proxy: ProxyState, options: GenerationOptions): Promise<Generation> {
+  static async load(
+    input: ProxyConfig | ConfigFunction,
+    proxy: ProxyState,
+    options: GenerationOptions,
+  ): Promise<Generation> {
     const config = typeof input === "function" ? await input({ mode: options.mode }) : input;
-    const plugins = await validateOptions(listPlugins(config));
+    const plugins = await validateConfig(config);
     let generation: Generation | undefined;
     const registry: Registry = new Registry(
       proxy.ledger,
@@ -217,7 +221,13 @@ async function setUp(registry: Registry, plugins: readonly ValidPlugin[], option
       if (hooks !== undefined) registry.hooks.push(...toHooks(hooks, name, index));
     } catch (error) {
       if (isConfigError(error)) throw error;
-      throw configError(name, index, `setup failed: ${error instanceof Error ? error.message : String(error)}`, undefined, error);
+      throw configError(
+        name,
+        index,
+        `setup failed: ${error instanceof Error ? error.message : String(error)}`,
+        undefined,
+        error,
+      );
     }
   }
 }

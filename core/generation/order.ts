@@ -40,5 +40,10 @@ function cycle(phase: HookName, waiting: readonly Ordered[]): Error {
   const loop = at === undefined ? seen : seen.slice(seen.indexOf(at));
   const names = [...loop.map((hook) => hook.plugin), loop[0]?.plugin].toReversed().join(" before ");
   const first = loop[0];
-  return configError(first?.plugin ?? "", first?.index ?? -1, `hooks of phase "${phase}" wait for each other: ${names}`, "remove one before/after");
+  return configError(
+    first?.plugin ?? "",
+    first?.index ?? -1,
+    `hooks of phase "${phase}" wait for each other: ${names}`,
+    "remove one before/after",
+  );
 }

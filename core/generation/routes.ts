@@ -78,7 +78,8 @@ export class PoolRoute {
 
   #refresh(snapshot: Snapshot): void {
     this.#version = snapshot.version;
-    this.#candidates = this.#narrow === undefined ? snapshot.available : Object.freeze([...this.#narrow(snapshot.available)]);
+    this.#candidates =
+      this.#narrow === undefined ? snapshot.available : Object.freeze([...this.#narrow(snapshot.available)]);
     this.#selector?.update?.(snapshot);
   }
 }

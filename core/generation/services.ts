@@ -62,8 +62,18 @@ export class ServiceTable {
     if (found !== undefined) return found.service;
     const names = this.names(wanted.kind);
     const near = suggest(wanted.name, names);
-    const fix = near !== undefined ? `did you mean "${near}"?` : names.length > 0 ? `provided: ${names.join(", ")}` : `add a plugin that provides a ${wanted.kind}`;
-    throw configError(wanted.plugin, wanted.index, `wants ${wanted.kind} "${wanted.name}", which no plugin of this config provides`, fix);
+    const fix =
+      near !== undefined
+        ? `did you mean "${near}"?`
+        : names.length > 0
+          ? `provided: ${names.join(", ")}`
+          : `add a plugin that provides a ${wanted.kind}`;
+    throw configError(
+      wanted.plugin,
+      wanted.index,
+      `wants ${wanted.kind} "${wanted.name}", which no plugin of this config provides`,
+      fix,
+    );
   }
 
   link(): void {
@@ -80,7 +90,12 @@ export class ServiceTable {
 
 function early(wanted: Wanted): Error {
   const message = `reads ${wanted.kind} "${wanted.name}" during setup, before it is linked`;
-  return configError(wanted.plugin, wanted.index, message, "keep what use() returned and read .value in a hook or in onReady");
+  return configError(
+    wanted.plugin,
+    wanted.index,
+    message,
+    "keep what use() returned and read .value in a hook or in onReady",
+  );
 }
 
 function lazy<T>(read: () => T): { readonly value: T } {

@@ -91,7 +91,12 @@ export function toHooks(map: HookMap, plugin: string, index: number): Registered
     if (hook === undefined) return [];
     if (!phases.includes(phase as HookName)) {
       const near = suggest(phase, phases);
-      throw configError(plugin, index, `returns a hook "${phase}"`, near === undefined ? `phases: ${phases.join(", ")}` : `did you mean "${near}"?`);
+      throw configError(
+        plugin,
+        index,
+        `returns a hook "${phase}"`,
+        near === undefined ? `phases: ${phases.join(", ")}` : `did you mean "${near}"?`,
+      );
     }
     const { handler, before = [], after = [] } = typeof hook === "function" ? { handler: hook } : hook;
     if (typeof handler !== "function") throw configError(plugin, index, `hook "${phase}" is not a function`);

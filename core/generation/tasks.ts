@@ -30,10 +30,13 @@ export class Tasks {
   #schedule(task: PeriodicTask): void {
     if (this.#stopped) return;
     const spread = (task.jitter ?? 0) * (Math.random() * 2 - 1);
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      void this.#run(task).then(() => this.#schedule(task));
-    }, task.interval * (1 + spread));
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer);
+        void this.#run(task).then(() => this.#schedule(task));
+      },
+      task.interval * (1 + spread),
+    );
     this.#timers.add(timer.unref());
   }
 

@@ -1,4 +1,33 @@
-import { Pool } from "undici";
+import type { Socket } from "node:net";
+import { buildConnector, Pool } from "undici";
+
+let resetting = false;
+
+/**
+ * True while a connection that was reset tells so. undici takes a reset for the end of a body that only the close delimits;
+ * what it reports from within the event is known by this.
+ */
+export function isResetting(): boolean {
+  return resetting;
+}
+
+function onSocketError(): void {
+  resetting = true;
+  process.nextTick(settled);
+}
+
+function settled(): void {
+  resetting = false;
+}
+
+const connector = buildConnector({ timeout: 30_000, allowH2: false });
+
+function connect(options: buildConnector.Options, callback: buildConnector.Callback): void {
+  connector(options, (...outcome) => {
+    (outcome[1] as Socket | null)?.on("error", onSocketError);
+    callback(...outcome);
+  });
+}
 
 /** The connections to one origin with one set of options, shared by every target and generation that asks for the same. */
 export class Connection {
@@ -22,7 +51,7 @@ export class Connection {
       // Deadlines are core's, exact and per route; undici's tick every 500 ms.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: { timeout: 30_000 },
+      connect,
     };
   }
 

@@ -58,14 +58,18 @@ const controls = /[\u0000-\u0020\u007f]/;
 
 /** Throws an Error that names the value when the spec cannot be a target. */
 export function toTargetFields(spec: TargetSpec): TargetFields {
-  if (!URL.canParse(spec.url)) throw new Error(`target url "${spec.url}" is not a URL; write scheme://host[:port][/base]`);
+  if (!URL.canParse(spec.url))
+    throw new Error(`target url "${spec.url}" is not a URL; write scheme://host[:port][/base]`);
   const url = new URL(spec.url);
-  if (url.username || url.password) throw new Error(`target url of ${url.host} has credentials in it; put them into a header`);
+  if (url.username || url.password)
+    throw new Error(`target url of ${url.host} has credentials in it; put them into a header`);
   if (url.search || url.hash) throw new Error(`target url "${spec.url}" has a query or a fragment; leave it out`);
   const id = spec.id ?? spec.url;
-  if (id === "" || id.length > 255 || controls.test(id)) throw new Error(`target id ${JSON.stringify(id)} is empty, too long, or has spaces in it`);
+  if (id === "" || id.length > 255 || controls.test(id))
+    throw new Error(`target id ${JSON.stringify(id)} is empty, too long, or has spaces in it`);
   const weight = spec.weight ?? 1;
-  if (!Number.isFinite(weight) || weight < 0) throw new Error(`target ${id} has the weight ${weight}; use a number from 0 on`);
+  if (!Number.isFinite(weight) || weight < 0)
+    throw new Error(`target ${id} has the weight ${weight}; use a number from 0 on`);
   return {
     id,
     origin: `${url.protocol}//${url.host}`,

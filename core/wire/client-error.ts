@@ -40,13 +40,19 @@ function toProxyError(error: ParseError): ProxyError {
 /** A request line whose method alone is unknown to the parser, such as TRACK. */
 const wellFormed = /^[A-Z]+ [!-~]+ HTTP\/1\.[01]\r\n/;
 
+const newer = /^[A-Z]+ [!-~]+ HTTP\/[2-9]/;
+
 function codeOf({ code, rawPacket }: ParseError): ErrorCode {
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "request_timeout";
-  if (code === "HPE_INVALID_METHOD" && rawPacket !== undefined && wellFormed.test(rawPacket.toString("latin1", 0, 256))) return "method_not_allowed";
-  if (code === "HPE_INVALID_VERSION") return "version_not_supported";
+  if (code === "HPE_INVALID_METHOD" && rawPacket !== undefined && wellFormed.test(rawPacket.toString("latin1", 0, 256)))
+    return "method_not_allowed";
+  if (code === "HPE_INVALID_VERSION" && rawPacket !== undefined && newer.test(rawPacket.toString("latin1", 0, 256)))
+    return "version_not_supported";
   if (code !== "HPE_HEADER_OVERFLOW") return "invalid_request";
   // One limit covers request line and headers in the parser: a first packet without a line end overflowed in its URL.
-  return rawPacket !== undefined && rawPacket.indexOf("\n") === -1 && /^[A-Z]+ \S/.test(rawPacket.toString("latin1", 0, 16))
+  return rawPacket !== undefined &&
+    rawPacket.indexOf("\n") === -1 &&
+    /^[A-Z]+ \S/.test(rawPacket.toString("latin1", 0, 16))
     ? "url_too_long"
     : "headers_too_large";
 }

@@ -28,13 +28,26 @@ function add(list: BlockList, range: string, index: number): void {
   const bits = prefix === undefined ? (family === 6 ? 128 : 32) : Number(prefix);
   if (family === 0 || !Number.isInteger(bits) || bits < 0 || bits > (family === 6 ? 128 : 32)) {
     const fix = 'write an address or a CIDR range such as "10.0.0.0/8"';
-    throw new ConfigError([{ plugin: "", path: `trustedProxies.${index}`, message: "is not an address range", received: range, fix, index: -1 }]);
+    throw new ConfigError([
+      {
+        plugin: "",
+        path: `trustedProxies.${index}`,
+        message: "is not an address range",
+        received: range,
+        fix,
+        index: -1,
+      },
+    ]);
   }
   list.addSubnet(address, bits, family === 6 ? "ipv6" : "ipv4");
 }
 
 /** The nearest address that is not a trusted proxy's: walks the list from its end, where only trusted peers wrote. */
-export function clientAddress(peer: string | undefined, forwardedFor: string | undefined, trusted: TrustedProxies): string | undefined {
+export function clientAddress(
+  peer: string | undefined,
+  forwardedFor: string | undefined,
+  trusted: TrustedProxies,
+): string | undefined {
   if (forwardedFor === undefined || !trusted.has(peer)) return peer;
   const hops = forwardedFor.split(",").map((hop) => hop.trim());
   for (let i = hops.length - 1; i >= 0; i--) {

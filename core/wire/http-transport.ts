@@ -24,8 +24,8 @@ export const httpTransport: Transport = {
         path: upstream.path,
         method: upstream.method,
         headers: upstream.headers,
-        body: streamed ? new Upload(x) : (upstream.body),
-        upgrade: x.tunnel === undefined ? null : (x.upgradeTo),
+        body: streamed ? new Upload(x) : upstream.body,
+        upgrade: x.tunnel === undefined ? null : x.upgradeTo,
       },
       call,
     );

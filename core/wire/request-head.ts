@@ -17,7 +17,8 @@ export function readHead(x: ActiveExchange, limits: HeadLimits): ProxyError | un
   const { req } = x;
   const raw = req.rawHeaders;
   if (req.httpVersion !== "1.1" && req.httpVersion !== "1.0") {
-    return new ProxyError("version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
+    const code = req.httpVersionMajor > 1 ? "version_not_supported" : "invalid_request";
+    return new ProxyError(code, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
   }
   if (raw.length > limits.headerCount * 2) {
     return new ProxyError("headers_too_large", `More than ${limits.headerCount} header lines.`);
@@ -35,14 +36,16 @@ export function readHead(x: ActiveExchange, limits: HeadLimits): ProxyError | un
         break;
       case "single": {
         const bit = name === "authorization" ? 1 : 2;
-        if ((single & bit) !== 0) return new ProxyError("duplicate_header", `Header ${name} stands twice in the request.`);
+        if ((single & bit) !== 0)
+          return new ProxyError("duplicate_header", `Header ${name} stands twice in the request.`);
         single |= bit;
         if (bit === 2) x.contentType = value;
         x.pairs.push(name, value);
         break;
       }
       case "host":
-        if (x.host !== "" || !isHost(value)) return new ProxyError("invalid_host", "The Host header is not one host name.");
+        if (x.host !== "" || !isHost(value))
+          return new ProxyError("invalid_host", "The Host header is not one host name.");
         x.host = value;
         break;
       case "content-length":
@@ -50,7 +53,7 @@ export function readHead(x: ActiveExchange, limits: HeadLimits): ProxyError | un
         break;
       case "transfer-encoding":
         if (x.chunked || value.toLowerCase() !== "chunked" || req.httpVersionMinor === 0) {
-          return new ProxyError("invalid_request", "Transfer-Encoding must be a single \"chunked\".");
+          return new ProxyError("invalid_request", 'Transfer-Encoding must be a single "chunked".');
         }
         x.chunked = true;
         break;
@@ -94,7 +97,8 @@ function dropNamed(x: ActiveExchange, connection: string): void {
 function readTarget(x: ActiveExchange, limits: HeadLimits): ProxyError | undefined {
   const { method } = x;
   let url = x.req.url as string;
-  if (url.length > limits.url) return new ProxyError("url_too_long", `The request target is longer than ${limits.url} bytes.`);
+  if (url.length > limits.url)
+    return new ProxyError("url_too_long", `The request target is longer than ${limits.url} bytes.`);
   if (method === "TRACE" || method === "TRACK" || method === "CONNECT") {
     return new ProxyError("method_not_allowed", `Method ${method} is not allowed here.`);
   }
@@ -104,7 +108,8 @@ function readTarget(x: ActiveExchange, limits: HeadLimits): ProxyError | undefin
       return undefined;
     }
     const origin = absoluteForm(url, x.host);
-    if (origin === undefined) return new ProxyError("invalid_path", "The request target is neither a path nor a URL of this host.");
+    if (origin === undefined)
+      return new ProxyError("invalid_path", "The request target is neither a path nor a URL of this host.");
     url = url.slice(origin.length);
     if (url === "" || url.startsWith("?")) url = `/${url}`;
     x.req.url = url; // h3 matches on it, and it has to match what is forwarded.

@@ -66,12 +66,22 @@ function useOf(name: string): HeaderUse {
 }
 
 /** Names that a client's Connection header cannot take away: without them the request means something else. */
-const kept: ReadonlySet<string> = new Set(["authorization", "content-type", "content-encoding", "cookie", "accept", "idempotency-key"]);
+const kept: ReadonlySet<string> = new Set([
+  "authorization",
+  "content-type",
+  "content-encoding",
+  "cookie",
+  "accept",
+  "idempotency-key",
+]);
 
 /** The names in a Connection header that may be removed; undefined when it names none. */
 export function connectionOptions(value: string): Set<string> | undefined {
   if (value === "keep-alive" || value === "close" || value === "Keep-Alive" || value === "Upgrade") return undefined;
-  const names = value.toLowerCase().split(",").map((token) => token.trim());
+  const names = value
+    .toLowerCase()
+    .split(",")
+    .map((token) => token.trim());
   const removable = names.filter((name) => name !== "" && name !== "close" && name !== "keep-alive" && !kept.has(name));
   return removable.length === 0 ? undefined : new Set(removable);
 }

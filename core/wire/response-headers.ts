@@ -38,7 +38,8 @@ export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 export function endToEnd(headers: Headers): HeaderRecord {
   const kept: HeaderRecord = Object.create(null);
   const { connection } = headers;
-  const named = connection === undefined || connection === "close" || connection === "keep-alive" ? undefined : tokens(connection);
+  const named =
+    connection === undefined || connection === "close" || connection === "keep-alive" ? undefined : tokens(connection);
   for (const name of Object.keys(headers)) {
     if (hopByHop.has(name) || named?.has(name) === true) continue;
     kept[name] = headers[name];
@@ -62,5 +63,10 @@ export function trailersToSend(trailers: Headers): [string, string][] {
 }
 
 function tokens(value: string | string[]): Set<string> {
-  return new Set(String(value).toLowerCase().split(",").map((token) => token.trim()));
+  return new Set(
+    String(value)
+      .toLowerCase()
+      .split(",")
+      .map((token) => token.trim()),
+  );
 }

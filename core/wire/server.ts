@@ -9,6 +9,8 @@ import { lastWord, openExchanges } from "./connection.ts";
 export interface Acceptor {
   readonly limits: Required<Limits>;
   accept(req: IncomingMessage, res: ServerResponse, extras?: Extras): void;
+  /** Whether the upgrade that a request asks for is tunnelled. */
+  tunnels(req: IncomingMessage): boolean;
   readonly listener: (req: IncomingMessage, res: ServerResponse) => void;
 }
 
@@ -34,28 +36,33 @@ interface Tunable {
 export function attach(server: Server, acceptor: Acceptor): Attached {
   const { limits, listener } = acceptor;
   const connections = new Set<Socket>();
+  const watched = new WeakSet<Socket>();
   tune(server, limits);
   if (!server.listeners("request").includes(listener)) server.on("request", listener);
-  server.on("checkContinue", (req: IncomingMessage, res: ServerResponse) => acceptor.accept(req, res, { expectContinue: true }));
-  server.on("checkExpectation", (req: IncomingMessage, res: ServerResponse) => acceptor.accept(req, res, { expectationFailed: true }));
+  server.on("checkContinue", (req: IncomingMessage, res: ServerResponse) =>
+    acceptor.accept(req, res, { expectContinue: true }),
+  );
+  server.on("checkExpectation", (req: IncomingMessage, res: ServerResponse) =>
+    acceptor.accept(req, res, { expectationFailed: true }),
+  );
   server.on("connect", (_req: IncomingMessage, socket: Duplex) => {
+    socket.on("error", ignore);
     lastWord(socket, toResponse(new ProxyError("method_not_allowed", "Method CONNECT is not allowed here.")));
   });
   server.on("upgrade", (req: IncomingMessage, socket: Socket, head: Buffer) => {
-    const res = new ServerResponse(req);
-    res.shouldKeepAlive = false; // The parser is gone: nothing can follow on this connection.
-    res.assignSocket(socket);
-    res.once("finish", () => socket.destroySoon());
-    socket.once("close", () => res.emit("close"));
-    acceptor.accept(req, res, { tunnel: { socket, head } });
+    socket.on("error", ignore);
+    if (!acceptor.tunnels(req)) return replay(server, req, socket, head);
+    acceptor.accept(req, responseOn(req, socket), { tunnel: { socket, head } });
   });
   server.on("clientError", onClientError);
   server.on("connection", (socket: Socket) => {
     connections.add(socket);
     socket.once("close", () => connections.delete(socket));
   });
-  // A client that half-closes while it waits has left, as with Go, nginx and Node itself. With TLS this is the inner socket.
-  server.on("encrypted" in server || isTls(server) ? "secureConnection" : "connection", (socket: Socket) => {
+  server.on(established(server), (socket: Socket) => {
+    if (watched.has(socket)) return;
+    watched.add(socket);
+    // A client that half-closes while it waits has left, as with Go, nginx and Node itself.
     socket.on("end", () => {
       if (openExchanges(socket) > 0) socket.destroy();
     });
@@ -69,8 +76,40 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
   };
 }
 
-function isTls(server: Server): boolean {
-  return "setSecureContext" in server;
+/** Node has already closed the socket, or is about to; `close` follows and tells the exchange. */
+function ignore(): void {}
+
+/** The event that hands over a connection ready for HTTP. */
+function established(server: Server): "connection" | "secureConnection" {
+  return "setSecureContext" in server ? "secureConnection" : "connection";
+}
+
+/** A response for a request that Node has let go of because it asked for an upgrade. */
+function responseOn(req: IncomingMessage, socket: Socket): ServerResponse {
+  const res = new ServerResponse(req);
+  res.shouldKeepAlive = false; // The parser is gone: nothing can follow on this connection.
+  res.assignSocket(socket);
+  res.once("finish", () => socket.destroySoon());
+  socket.once("close", () => res.emit("close"));
+  return res;
+}
+
+/**
+ * A server may ignore an upgrade that it is offered (RFC 9110 7.8), as Java's clients offer h2c with any request, but Node
+ * has no way back: so the request is put back without the offer, and the connection starts anew.
+ */
+function replay(server: Server, req: IncomingMessage, socket: Socket, head: Buffer): void {
+  const lines = [`${req.method} ${req.url} HTTP/${req.httpVersion}`];
+  for (let i = 0; i < req.rawHeaders.length; i += 2) {
+    const name = req.rawHeaders[i] as string;
+    const value = req.rawHeaders[i + 1] as string;
+    const use = name.toLowerCase();
+    if (use === "upgrade" || use === "http2-settings") continue;
+    lines.push(`${name}: ${use === "connection" ? value.replaceAll(/\b(?:upgrade|http2-settings)\b/gi, "") : value}`);
+  }
+  socket.off("error", ignore);
+  socket.unshift(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), head]));
+  server.emit(established(server), socket);
 }
 
 function tune(server: Server & Tunable, limits: Required<Limits>): void {

@@ -16,6 +16,7 @@ export function openTunnel(x: ActiveExchange, upstream: Duplex, headers: Headers
   x.committed = true;
   x.status = 101;
   x.res.detachSocket(client as Socket);
+  client.off("readable", peek);
   client.write(switching(headers));
   if (head.length > 0) upstream.write(head);
   const { idle } = routeOf(x).timeouts;
@@ -38,6 +39,15 @@ export function openTunnel(x: ActiveExchange, upstream: Duplex, headers: Headers
   }
   client.pipe(upstream);
   upstream.pipe(client);
+}
+
+/** Nobody reads a socket that waits for its tunnel: without this a client that leaves meanwhile would not be noticed. */
+export function watchWaiting(socket: Duplex): void {
+  socket.on("readable", peek);
+}
+
+function peek(this: Duplex): void {
+  if (this.readableLength === 0) this.read();
 }
 
 function switching(headers: Headers): string {

@@ -22,7 +22,8 @@ export class Upload extends Readable {
     this.#onData = (chunk) => this.#take(chunk);
     this.#onEnd = () => void this.push(null);
     // A client that leaves in the middle: the upstream must see an aborted request, never a short one.
-    this.#onClose = () => void this.destroy(new ProxyError("client_closed", "The client left in the middle of its request."));
+    this.#onClose = () =>
+      void this.destroy(new ProxyError("client_closed", "The client left in the middle of its request."));
   }
 
   override _read(): void {

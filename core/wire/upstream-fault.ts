@@ -13,11 +13,16 @@ export function connectFault(error: Error, target: string): ProxyError {
 }
 
 function connectKind(code: string): [ErrorCode, string] {
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN" || code === "EAI_FAIL") return ["dns_error", "The upstream's name could not be resolved."];
-  if (code === "UND_ERR_CONNECT_TIMEOUT" || code === "ETIMEDOUT") return ["connect_timeout", "The upstream did not take the connection in time."];
-  if (code === "EMFILE" || code === "ENFILE" || code === "EADDRNOTAVAIL") return ["overloaded", "The proxy has no connection to spare."];
-  if (/CERT|SSL|TLS|ALTNAME|SIGNATURE/.test(code)) return ["tls_error", "The upstream's TLS could not be trusted or understood."];
-  if (code === "UND_ERR_INVALID_ARG" || code === "UND_ERR_NOT_SUPPORTED") return ["internal_error", "The request could not be sent."];
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN" || code === "EAI_FAIL")
+    return ["dns_error", "The upstream's name could not be resolved."];
+  if (code === "UND_ERR_CONNECT_TIMEOUT" || code === "ETIMEDOUT")
+    return ["connect_timeout", "The upstream did not take the connection in time."];
+  if (code === "EMFILE" || code === "ENFILE" || code === "EADDRNOTAVAIL")
+    return ["overloaded", "The proxy has no connection to spare."];
+  if (/CERT|SSL|TLS|ALTNAME|SIGNATURE/.test(code))
+    return ["tls_error", "The upstream's TLS could not be trusted or understood."];
+  if (code === "UND_ERR_INVALID_ARG" || code === "UND_ERR_NOT_SUPPORTED")
+    return ["internal_error", "The request could not be sent."];
   return ["connect_failed", "The upstream could not be reached."];
 }
 
@@ -32,5 +37,9 @@ export function responseFault(error: Error, target: string, begun: boolean): Pro
     /^bad (?:response|upgrade)/.test(error.message);
   const options = { target, phase: begun ? "relay" : "send", retryable: !begun, cause: error };
   if (protocol) return new ProxyError("upstream_protocol", "The upstream did not answer in proper HTTP.", options);
-  return new ProxyError("upstream_reset", begun ? "The upstream broke off its answer." : "The upstream closed the connection without an answer.", options);
+  return new ProxyError(
+    "upstream_reset",
+    begun ? "The upstream broke off its answer." : "The upstream closed the connection without an answer.",
+    options,
+  );
 }

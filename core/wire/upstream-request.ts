@@ -34,7 +34,8 @@ function addForwarded(x: ActiveExchange, headers: HeaderRecord): void {
   const { socket } = x.req;
   const peer = plainAddress(socket.remoteAddress);
   if (x.forwarded !== undefined && x.generation.trusts(x)) {
-    for (let i = 0; i < x.forwarded.length; i += 2) add(headers, x.forwarded[i] as string, x.forwarded[i + 1] as string);
+    for (let i = 0; i < x.forwarded.length; i += 2)
+      add(headers, x.forwarded[i] as string, x.forwarded[i + 1] as string);
     const before = headers["x-forwarded-for"];
     if (peer !== "") headers["x-forwarded-for"] = before === undefined ? peer : `${String(before)}, ${peer}`;
     headers["x-forwarded-proto"] ??= scheme(socket);
