@@ -63,23 +63,15 @@ export function testErrorShape({ test, create }: ErrorShapeSuite): void {
   each("tells the message in valid JSON, whatever is in it", async (code, ask) => {
     const message = `The model "x\\y" \u0000\u0007\u001b[31m\r\n\u2028</script> is not \ud83d\ude00 here.`;
     const { text } = await ask(new ProxyError(code, message));
-    assert.ok(
-      strings(parse(text, code)).includes(message),
-      `${code}: the message is not in ${text}`,
-    );
+    assert.ok(strings(parse(text, code)).includes(message), `${code}: the message is not in ${text}`);
   });
 
   each("tells nothing of the cause, the target, the plugin or the stack", async (code, ask) => {
     const error = new ProxyError(code, "No.", revealing);
     const { headers, text } = await ask(error);
     const told = [...headers].flat().join("\n") + text;
-    for (const secret of secrets)
-      assert.ok(!told.includes(secret), `${code}: "${secret}" is in the answer`);
-    assert.doesNotMatch(
-      told,
-      /\n? {4}at .*:\d+:\d+|node:internal|\.[jt]s:\d+/,
-      `${code}: a stack is in the answer`,
-    );
+    for (const secret of secrets) assert.ok(!told.includes(secret), `${code}: "${secret}" is in the answer`);
+    assert.doesNotMatch(told, /\n? {4}at .*:\d+:\d+|node:internal|\.[jt]s:\d+/, `${code}: a stack is in the answer`);
   });
 
   each("leaves the error as it was", async (code, ask) => {
@@ -94,9 +86,7 @@ export function testErrorShape({ test, create }: ErrorShapeSuite): void {
       withProxy(create(), async (two) => {
         const error = new ProxyError("no_targets", "No target is available.");
         const answers = [await one(error), await one(error), await two(error), await one(error)];
-        const shapes = answers.map(
-          ({ status, text }) => `${status} ${keys(parse(text, "no_targets"))}`,
-        );
+        const shapes = answers.map(({ status, text }) => `${status} ${keys(parse(text, "no_targets"))}`);
         assert.equal(new Set(shapes).size, 1, shapes.join("\n"));
       }),
     ));

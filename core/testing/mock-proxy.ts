@@ -17,10 +17,7 @@ export interface Mocked {
   readonly post: (path: string, body: object | string) => Promise<Response>;
 }
 
-export async function withMock(
-  create: () => Plugin,
-  use: (mock: Mocked) => Promise<void>,
-): Promise<void> {
+export async function withMock(create: () => Plugin, use: (mock: Mocked) => Promise<void>): Promise<void> {
   const proxy = await createProxy(() => ({ plugins: [create()] }));
   const get = (path: string): Promise<Response> => proxy.fetch(new Request(`http://proxy${path}`));
   try {
@@ -29,16 +26,11 @@ export async function withMock(
       proxy,
       get,
       model: data[0]?.id ?? assert.fail("the mock lists no model"),
-      targets: () =>
-        proxy
-          .pools()
-          .flatMap((pool) => pool.snapshot.all.map(({ id, origin }) => ({ id, origin }))),
+      targets: () => proxy.pools().flatMap((pool) => pool.snapshot.all.map(({ id, origin }) => ({ id, origin }))),
       post: (path, body) => {
         const text = typeof body === "string" ? body : JSON.stringify(body);
         const headers = { "content-type": "application/json" };
-        return proxy.fetch(
-          new Request(`http://proxy${path}`, { method: "POST", headers, body: text }),
-        );
+        return proxy.fetch(new Request(`http://proxy${path}`, { method: "POST", headers, body: text }));
       },
     });
   } finally {
@@ -58,8 +50,7 @@ export async function startInCheckMode(plugin: Plugin): Promise<readonly TargetS
 function inCheckMode(plugin: Plugin): Plugin {
   assert.ok(isInstance(plugin), "create() must give what a factory of definePlugin gives");
   const { definition } = plugin;
-  const setup: typeof definition.setup = (proxy, options) =>
-    definition.setup({ ...proxy, mode: "check" }, options);
+  const setup: typeof definition.setup = (proxy, options) => definition.setup({ ...proxy, mode: "check" }, options);
   return Object.assign({}, plugin, { definition: { ...definition, setup } });
 }
 

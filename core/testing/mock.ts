@@ -54,35 +54,26 @@ export function testMock({ test, create }: MockSuite): void {
   const mocked = (name: string, law: (mock: Mocked) => Promise<void>): unknown =>
     test(name, () => withMock(create, law));
 
-  mocked(
-    "answers a chat completion in OpenAI's shape, the same request in the same way",
-    async ({ model, post }) => {
-      const ask = async (): Promise<ChatAnswer> =>
-        json(await post("/v1/chat/completions", { model, messages }), 200);
-      const answer = await ask();
-      assert.equal(answer.object, "chat.completion");
-      assert.equal(answer.model, model);
-      assert.equal(answer.choices[0]?.message.role, "assistant");
-      assert.match(answer.choices[0].message.content, /\S/);
-      assert.match(answer.choices[0].finish_reason, /^(stop|length)$/);
-      assertUsage(answer.usage);
-      assert.deepEqual((await ask()).choices, answer.choices);
-    },
-  );
+  mocked("answers a chat completion in OpenAI's shape, the same request in the same way", async ({ model, post }) => {
+    const ask = async (): Promise<ChatAnswer> => json(await post("/v1/chat/completions", { model, messages }), 200);
+    const answer = await ask();
+    assert.equal(answer.object, "chat.completion");
+    assert.equal(answer.model, model);
+    assert.equal(answer.choices[0]?.message.role, "assistant");
+    assert.match(answer.choices[0].message.content, /\S/);
+    assert.match(answer.choices[0].finish_reason, /^(stop|length)$/);
+    assertUsage(answer.usage);
+    assert.deepEqual((await ask()).choices, answer.choices);
+  });
 
   mocked("streams the same answer as server-sent events", async ({ model, post }) => {
-    const whole = await json<ChatAnswer>(
-      await post("/v1/chat/completions", { model, messages }),
-      200,
-    );
+    const whole = await json<ChatAnswer>(await post("/v1/chat/completions", { model, messages }), 200);
     const request = { model, messages, stream: true, stream_options: { include_usage: true } };
     const response = await post("/v1/chat/completions", request);
     assert.match(response.headers.get("content-type") ?? "", /^text\/event-stream\b/);
     const events = (await response.text()).split("\n\n");
     assert.deepEqual(events.slice(-2), ["data: [DONE]", ""]);
-    const chunks: ChatChunk[] = events
-      .slice(0, -2)
-      .map((event) => JSON.parse(event.replace(/^data: /, "")));
+    const chunks: ChatChunk[] = events.slice(0, -2).map((event) => JSON.parse(event.replace(/^data: /, "")));
     assert.ok(
       chunks.every((chunk) => chunk.object === "chat.completion.chunk"),
       "object: chat.completion.chunk",
@@ -97,19 +88,14 @@ export function testMock({ test, create }: MockSuite): void {
   });
 
   mocked("streams no usage to those who did not ask for it", async ({ model, post }) => {
-    const text = await (
-      await post("/v1/chat/completions", { model, messages, stream: true })
-    ).text();
+    const text = await (await post("/v1/chat/completions", { model, messages, stream: true })).text();
     assert.doesNotMatch(text, /"usage"/);
   });
 
   mocked("gives the same embeddings as numbers and in base64", async ({ model, post }) => {
     const ask = async <T>(format: string): Promise<readonly T[]> => {
       const request = { model, input: ["one", "two"], encoding_format: format };
-      const list = await json<{ data: { embedding: T }[] }>(
-        await post("/v1/embeddings", request),
-        200,
-      );
+      const list = await json<{ data: { embedding: T }[] }>(await post("/v1/embeddings", request), 200);
       return list.data.map((entry) => entry.embedding);
     };
     const [one = [], two] = await ask<readonly number[]>("float");
@@ -119,10 +105,7 @@ export function testMock({ test, create }: MockSuite): void {
   });
 
   mocked("lists its models, and is well", async ({ get }) => {
-    const list = await json<{ object: string; data: { id: string; object: string }[] }>(
-      await get("/v1/models"),
-      200,
-    );
+    const list = await json<{ object: string; data: { id: string; object: string }[] }>(await get("/v1/models"), 200);
     assert.equal(list.object, "list");
     assert.ok(
       list.data.every((entry) => entry.object === "model" && entry.id !== ""),
@@ -153,28 +136,23 @@ export function testMock({ test, create }: MockSuite): void {
       before.map(({ id }) => id),
     );
     assert.equal((await mock.get("/v1/models")).status, 200);
-    for (const { origin } of before)
-      assert.ok(await isClosedSoon(origin), `${origin} is still open`);
+    for (const { origin } of before) assert.ok(await isClosedSoon(origin), `${origin} is still open`);
   });
 
   test("leaves no port open after the proxy closed, and closes twice", async () => {
     const origins: string[] = [];
     await withMock(create, async ({ proxy, targets }) => {
       origins.push(...targets().map(({ origin }) => origin));
-      for (const origin of origins)
-        assert.ok(await isListening(origin), `${origin} is not open while the proxy runs`);
+      for (const origin of origins) assert.ok(await isListening(origin), `${origin} is not open while the proxy runs`);
       await proxy.close({ deadline: 0 });
     });
-    for (const origin of origins)
-      assert.ok(!(await isListening(origin)), `${origin} is still open`);
+    for (const origin of origins) assert.ok(!(await isListening(origin)), `${origin} is still open`);
   });
 
   test("serves two proxies at once, each with backends of its own", () =>
     withMock(create, (one) =>
       withMock(create, async (two) => {
-        const shared = one
-          .targets()
-          .filter(({ origin }) => two.targets().some((other) => other.origin === origin));
+        const shared = one.targets().filter(({ origin }) => two.targets().some((other) => other.origin === origin));
         assert.deepEqual(shared, []);
         await two.proxy.close({ deadline: 0 });
         await json(await one.post("/v1/chat/completions", { model: one.model, messages }), 200);
@@ -193,11 +171,7 @@ export function testMock({ test, create }: MockSuite): void {
   });
 }
 
-function assertUsage({
-  prompt_tokens: prompt,
-  completion_tokens: completion,
-  total_tokens: total,
-}: Usage): void {
+function assertUsage({ prompt_tokens: prompt, completion_tokens: completion, total_tokens: total }: Usage): void {
   assert.ok(prompt > 0 && completion > 0, "usage counts tokens");
   assert.equal(total, prompt + completion);
 }
