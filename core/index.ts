@@ -36,6 +36,7 @@ export type { CandidateExplanation, Explanation } from "./explain/explanation.ts
 export { errorHeaders } from "./exchange/error-reply.ts";
 export { definePlugin, defineSelector } from "./plugin.ts";
 export type { Factory, Plugin, PluginDefinition, SelectorDefinition } from "./plugin.ts";
+export { isJson } from "./wire/media-type.ts";
 export { createProxy } from "./proxy.ts";
 export type { ProxyOptions } from "./proxy.ts";
 export { viewTarget } from "./targets/target.ts";

@@ -1,17 +1,22 @@
-import type { HookMap } from "./contract/hooks.ts";
+import type { HookMap, HookName } from "./contract/hooks.ts";
 import type { AnySchema, InputOf, OutputOf } from "./contract/schema.ts";
 import type { Awaitable, Selector } from "./contract/services.ts";
 import type { Setup } from "./contract/setup.ts";
 import type { Pool } from "./contract/target.ts";
 
-export interface PluginDefinition<S extends AnySchema | undefined> {
+export interface PluginDefinition<S extends AnySchema | undefined, H extends HookMap | void = HookMap | void> {
   readonly name: string;
   /** Any Standard Schema: valibot, zod, arktype. */
   readonly options?: S;
   /** May appear more than once in a config. @default false */
   readonly multiple?: boolean;
-  setup(proxy: Setup, options: OutputOf<S>): Awaitable<HookMap | void>;
+  setup(proxy: Setup, options: OutputOf<S>): Awaitable<H>;
 }
+
+type UnknownHook<H> = H extends object ? Exclude<keyof H, HookName> : never;
+
+/** Refuses a hook that no phase is called by: TypeScript looks for excess properties only where nothing is inferred. */
+type OnlyHooks<H> = [UnknownHook<H>] extends [never] ? unknown : { setup(): { [K in UnknownHook<H>]: never } };
 
 declare const plugin: unique symbol;
 
@@ -50,7 +55,9 @@ export interface PluginInstance {
  *   },
  * });
  */
-export function definePlugin<S extends AnySchema | undefined = undefined>(definition: PluginDefinition<S>): Factory<S> {
+export function definePlugin<S extends AnySchema | undefined = undefined, H extends HookMap | void = HookMap | void>(
+  definition: PluginDefinition<S, H> & OnlyHooks<H>,
+): Factory<S> {
   const factory = (input?: unknown): PluginInstance => ({
     name: definition.name,
     definition: definition,

@@ -170,5 +170,6 @@ function show(value: unknown): string {
   // A misplaced object may hold credentials: its values are not for a terminal or a log.
   if (typeof value === "object" && secret.test(text))
     return Array.isArray(value) ? "[...]" : `{ ${Object.keys(value ?? {}).join(", ")} }`;
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  const shown = text.replaceAll(/\/\/[^/@\s]+@/g, "//***@");
+  return shown.length > 80 ? `${shown.slice(0, 77)}...` : shown;
 }

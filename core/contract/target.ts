@@ -4,7 +4,7 @@ export interface TargetSpec {
   id?: string;
   /** `scheme://host[:port][/base-path]`, no query, no credentials. */
   url: string;
-  /** Share of the traffic, relative to the other targets; 0 takes none. @default 1 */
+  /** Share of the traffic, relative to the other targets; 0 takes none while another has more. @default 1 */
   weight?: number;
   /** Model names it serves; empty: it takes whatever it is asked for. */
   models?: readonly string[];

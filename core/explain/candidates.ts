@@ -8,6 +8,7 @@ import type { CandidateExplanation } from "./explanation.ts";
 export function candidatesOf(x: ActiveExchange, route: PoolRoute): CandidateExplanation[] {
   const possible = new Set(route.possible().map((target) => target.id));
   const kept = route.candidates();
+  const used = new Set(kept.map((target) => target.id));
   const scores = new Map<string, Score>((route.selector.explain?.(kept, x) ?? []).map((score) => [score.id, score]));
   return route.pool.snapshot.all.map((target) => {
     const url = target.origin + target.basePath;
@@ -20,6 +21,7 @@ export function candidatesOf(x: ActiveExchange, route: PoolRoute): CandidateExpl
       };
     const down = whyDown(route, target);
     if (down !== "") return { id: target.id, url, kept: false, reason: down };
+    if (!used.has(target.id)) return { id: target.id, url, kept: false, reason: "its weight is 0" };
     const score = scores.get(target.id);
     return {
       id: target.id,

@@ -73,13 +73,18 @@ function copyTargets(live: Generation, shadow: Generation): void {
   }
 }
 
+interface Step {
+  readonly phase: string;
+  readonly note: string;
+}
+
 async function explain(generation: Generation, request: ExplainRequest): Promise<Explanation> {
   const x = rehearse(generation, request);
-  const steps: { phase: string; note: string }[] = [];
+  const steps: Step[] = [];
   const order: Target[] = [];
   let reply: Explanation["reply"];
   try {
-    const answer = await decide(x, steps);
+    const answer = await decide(x, steps, request.body);
     if (answer === undefined) await attempt(x, order);
     else reply = { status: answer.status, code: undefined, body: String(answer.body ?? "") };
   } catch (error) {
@@ -97,16 +102,17 @@ async function explain(generation: Generation, request: ExplainRequest): Promise
     route: route && { name: route.name, pool: route.pool.name, selector: route.selectorName },
     candidates: route === undefined ? [] : candidatesOf(x, route),
     attempts: order.map((target) => target.id),
-    upstream: order.length === 0 ? undefined : rewritten(x, order[0] as PoolTarget),
+    upstream: order.length === 0 ? undefined : rewritten(x, order[0] as PoolTarget, request.body),
     reply,
   };
 }
 
 /** The phases up to the route, as a request runs them. */
-async function decide(x: ActiveExchange, steps: { phase: string; note: string }[]): Promise<Reply | undefined> {
+async function decide(x: ActiveExchange, steps: Step[], body: ExplainRequest["body"]): Promise<Reply | undefined> {
   const { phases, proxy } = x.generation;
   const fault = readHead(x, proxy.limits);
   if (fault !== undefined) throw fault;
+  if (body !== undefined && x.generation.bodyLimit(x) >= 0) x.body = Buffer.from(body);
   for (const phase of ["request", "inspect"] as const) {
     const reply = await phases[phase]?.(x);
     takeNotes(x, phase, steps);
@@ -139,14 +145,9 @@ async function attempt(x: ActiveExchange, order: Target[]): Promise<void> {
   await x.generation.phases.upstreamRequest?.(x);
 }
 
-function rewritten(x: ActiveExchange, target: PoolTarget): Explanation["upstream"] {
+function rewritten(x: ActiveExchange, target: PoolTarget, sent: ExplainRequest["body"]): Explanation["upstream"] {
   const { method, path, headers, body } = x.upstream;
-  const text =
-    body === null
-      ? undefined
-      : body === "stream"
-        ? "(the client's body, streamed)"
-        : Buffer.from(body).toString("utf8");
+  const text = body === null ? undefined : Buffer.from(body === "stream" ? (sent ?? "") : body).toString("utf8");
   return { method, url: target.origin + path, headers: { ...headers }, body: text };
 }
 
@@ -155,7 +156,7 @@ function toReply(x: ActiveExchange, error: ProxyError): Explanation["reply"] {
   return { status: reply.status, code: error.code, body: String(reply.body ?? "") };
 }
 
-function takeNotes(x: ActiveExchange, phase: string, steps: { phase: string; note: string }[]): void {
+function takeNotes(x: ActiveExchange, phase: string, steps: Step[]): void {
   for (const note of x.notes ?? []) steps.push({ phase, note });
   x.notes = [];
 }

@@ -22,11 +22,6 @@ export function rehearse(generation: Generation, request: ExplainRequest): Activ
   Object.assign(req.headers, headers);
   const x = new ActiveExchange(generation, req, new ServerResponse(req));
   x.notes = [];
-  const wanted =
-    body === undefined
-      ? -1
-      : Math.max(generation.registry.body.any, generation.registry.body.json ? generation.proxy.limits.inspect : -1);
-  if (body !== undefined && wanted > 0) x.body = body;
   return x;
 }
 

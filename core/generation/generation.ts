@@ -173,8 +173,9 @@ export class Generation {
   /** Bytes of body the plugins want to see of this request; -1: none of it. */
   bodyLimit(x: ActiveExchange): number {
     const { any, json } = this.registry.body;
-    if (any > 0) return any;
-    return json && x.hasBody && bodyMethods.has(x.method) && isJson(x.contentType) ? this.proxy.limits.inspect : -1;
+    const read = json && x.hasBody && bodyMethods.has(x.method) && isJson(x.contentType);
+    if (read) return Math.max(any, this.proxy.limits.inspect);
+    return any > 0 ? any : -1;
   }
 
   relay(x: ActiveExchange, head: UpstreamHead): Relay | undefined {

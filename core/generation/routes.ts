@@ -78,10 +78,16 @@ export class PoolRoute {
 
   #refresh(snapshot: Snapshot): void {
     this.#version = snapshot.version;
-    this.#candidates =
-      this.#narrow === undefined ? snapshot.available : Object.freeze([...this.#narrow(snapshot.available)]);
+    const { available } = snapshot;
+    this.#candidates = Object.freeze(weighted(this.#narrow === undefined ? available : this.#narrow(available)));
     this.#selector?.update?.(snapshot);
   }
+}
+
+/** A target of weight 0 takes nothing, not even a retry, as long as another has a weight. */
+function weighted(targets: readonly Target[]): readonly Target[] {
+  const some = targets.filter((target) => target.weight > 0);
+  return some.length === 0 ? [...targets] : some;
 }
 
 /** Routes come only from createRoute, so each is a PoolRoute. */

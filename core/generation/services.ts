@@ -26,7 +26,9 @@ export class ServiceTable {
   provide(kind: Kind, name: string, service: unknown, plugin: string, index: number): void {
     const services = this.#of(kind);
     const other = services.get(name);
-    if (other !== undefined) {
+    // Nobody asks for a source by its name: a list may stand in a config twice.
+    if (other !== undefined && kind === "discovery") name = `${name} plugins[${index}]`;
+    else if (other !== undefined) {
       const message = `${kind} "${name}" is provided twice: by plugins[${other.index}] ${other.plugin} and by this one`;
       throw configError(plugin, index, message, "remove one, or give it another name");
     }

@@ -36,6 +36,7 @@ export async function drain(
 export async function endAll(proxy: ProxyState): Promise<void> {
   if (proxy.active.size === 0) return;
   proxy.active.each((x) => {
+    if (x.res.writableEnded) return;
     const error = new ProxyError("draining", "The proxy is shutting down.");
     if (x.current !== undefined && x.current.state !== "done") x.current.stop("local", error, false);
     else fail(x, error);
