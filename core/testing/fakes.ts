@@ -44,6 +44,7 @@ export function fakeTargets(
 /** Makes the exchange of a GET that nobody has tried yet; what is given wins. It has no socket. */
 export function fakeExchange(fields: Partial<Exchange> = {}): Exchange {
   const { body } = fields;
+  let signal: AbortSignal | undefined;
   return {
     id: "exchange",
     startedAt: performance.now(),
@@ -61,7 +62,9 @@ export function fakeExchange(fields: Partial<Exchange> = {}): Exchange {
     tried: [],
     upstream: { method: "GET", path: "/", headers: {}, body: null },
     committed: false,
-    signal: new AbortController().signal,
+    get signal() {
+      return (signal ??= new AbortController().signal);
+    },
     notes: undefined,
     node: {} as Exchange["node"],
     ...fields,
@@ -70,7 +73,16 @@ export function fakeExchange(fields: Partial<Exchange> = {}): Exchange {
 
 /** Makes the outcome of an attempt that went well; what is given wins. */
 export function fakeOutcome(fields: Partial<Outcome> = {}): Outcome {
-  return { kind: "ok", status: 200, ttfb: 1, duration: 2, bytesIn: 0, bytesOut: 2, error: undefined, ...fields };
+  return {
+    kind: "ok",
+    status: 200,
+    ttfb: 1,
+    duration: 2,
+    bytesIn: 0,
+    bytesOut: 2,
+    error: undefined,
+    ...fields,
+  };
 }
 
 /** A pool that a test changes. */
@@ -109,5 +121,9 @@ export function seededRandom(seed: number): () => number {
 }
 
 function toSnapshot(version: number, all: readonly Target[], available: readonly Target[]): Snapshot {
-  return Object.freeze({ version, all: Object.freeze([...all]), available: Object.freeze([...available]) });
+  return Object.freeze({
+    version,
+    all: Object.freeze([...all]),
+    available: Object.freeze([...available]),
+  });
 }

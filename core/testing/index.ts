@@ -13,6 +13,9 @@ export {
 } from "./fakes.ts";
 export { type HealthSettings, type HealthSuite, testHealth } from "./health.ts";
 export { type MockSuite, testMock } from "./mock.ts";
+export { type ObserverSuite, testObserver } from "./observer.ts";
 export { type BadOptions, type PluginSuite, servicesOf, type Test, testPlugin } from "./plugin.ts";
+export { relayOf, type RelaySuite, testRelay } from "./relay.ts";
+export { type ResolverSuite, testResolver } from "./resolver.ts";
 export { type SelectorLaw } from "./selector-laws.ts";
 export { selectorOf, type SelectorSuite, testSelector } from "./selector.ts";

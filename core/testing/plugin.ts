@@ -1,14 +1,10 @@
 import assert from "node:assert/strict";
-import { createConsola } from "consola";
-import { validateOptions } from "../config/validate.ts";
 import type { Proxy } from "../contract/proxy.ts";
 import type { Awaitable, Services } from "../contract/services.ts";
-import { Registry } from "../generation/registry.ts";
-import { routeDefaults } from "../generation/routes.ts";
-import { createSetup } from "../generation/setup.ts";
+import { Generation } from "../generation/generation.ts";
 import type { Plugin, PluginInstance } from "../plugin.ts";
+import { ProxyState } from "../proxy-state.ts";
 import { createProxy } from "../proxy.ts";
-import { Ledger } from "../targets/ledger.ts";
 
 /** `test` of vitest, node:test, jest or mocha. */
 export type Test = (name: string, run: () => Awaitable<void>) => unknown;
@@ -101,15 +97,9 @@ export async function servicesOf<K extends keyof Services>(
   kind: K,
   plugins: readonly Plugin[],
 ): Promise<ReadonlyMap<string, Services[K]>> {
-  const log = createConsola({ level: -999 });
-  const registry = new Registry(new Ledger(), { health() {}, source() {} }, routeDefaults(undefined, undefined));
-  const { signal } = new AbortController();
-  for (const [index, { instance, options }] of (await validateOptions(plugins as never)).entries()) {
-    const context = { plugin: instance.name, index, log, mode: "test", signal, status: noStatus } as const;
-    await instance.definition.setup(createSetup(registry, context), options);
-  }
-  registry.link();
-  return registry.services.all(kind);
+  const options = { number: 1, mode: "test", status: noStatus } as const;
+  const generation = await Generation.load({ plugins }, new ProxyState(), options);
+  return generation.registry.services.all(kind);
 }
 
 function noStatus(): never {

@@ -1,48 +1,76 @@
 import assert from "node:assert/strict";
-import type { Selector } from "../contract/services.ts";
-import type { Pool, Target } from "../contract/target.ts";
+import type { Target } from "../contract/target.ts";
 import { fakeExchange, fakePool, type FakeTarget, fakeTargets } from "./fakes.ts";
 import type { Test } from "./plugin.ts";
+import type { Fresh } from "./selector-basics.ts";
 import { hold, pick, picks } from "./selector-play.ts";
+import { createTally } from "./tally.ts";
 
 export type SelectorLaw = "proportional" | "ordered" | "least";
 
-type Fresh = (pool?: Pool) => Promise<Selector>;
-
 /** The cases that a selector asks for by claiming a law. */
-export const laws: Readonly<Record<SelectorLaw, (test: Test, fresh: Fresh) => void>> = { proportional, ordered, least };
+export const laws: Readonly<Record<SelectorLaw, (test: Test, fresh: Fresh) => void>> = {
+  proportional,
+  ordered,
+  least,
+};
 
 function proportional(test: Test, fresh: Fresh): void {
-  const mixes = [[1, 1, 1], [1, 5, 1], [5, 1, 1], [1, 2, 3, 4], [0, 1, 0, 3], [0, 0], [1000, 1], [0.5, 1.5, 2.25], [1 / 3, 1, 2e5]];
+  const mixes = [
+    [1, 1, 1],
+    [1, 5, 1],
+    [5, 1, 1],
+    [1, 2, 3, 4],
+    [0, 1, 0, 3],
+    [0, 0],
+    [1000, 1],
+    [0.5, 1.5, 2.25],
+    [1 / 3, 1, 2e5],
+  ];
   for (const weights of mixes) {
     test(`picks in proportion to the weights ${weights.map((weight) => Number(weight.toFixed(3))).join(" : ")}`, async () => {
       const targets = fakeTargets(weights.length, (index) => ({ weight: weights[index] ?? 1 }));
-      const tally = new Tally();
-      for (const picked of picks(await fresh(), targets, 20_000)) tally.add(targets, picked);
+      const tally = createTally();
+      for (const picked of picks(await fresh(), targets, 6_000)) tally.add(targets, picked);
       tally.check();
     });
   }
 
   test("picks in proportion among 100 targets", async () => {
     const targets = fakeTargets(100, (index) => ({ weight: 1 + (index % 7) }));
-    const tally = new Tally();
-    for (const picked of picks(await fresh(), targets, 20_000)) tally.add(targets, picked);
+    const tally = createTally();
+    for (const picked of picks(await fresh(), targets, 6_000)) tally.add(targets, picked);
     tally.check();
   });
 
   test("stays in proportion while targets come and go", async () => {
     const all = fakeTargets(5, (index) => ({ weight: [1, 2, 3, 1, 1][index] ?? 1 }));
-    await churn(fresh, all, (round) => all.filter((_, index) => index !== round % 5), (round) => 1 + (round % 7));
+    await churn(
+      fresh,
+      all,
+      (round) => all.filter((_, index) => index !== round % 5),
+      (round) => 1 + (round % 7),
+    );
   });
 
   test("stays in proportion while one target comes and goes with every pick", async () => {
     const all = fakeTargets(3);
-    await churn(fresh, all, (round) => (round % 2 === 0 ? all : all.slice(0, 2)), () => 1);
+    await churn(
+      fresh,
+      all,
+      (round) => (round % 2 === 0 ? all : all.slice(0, 2)),
+      () => 1,
+    );
   });
 
   test("stays in proportion while discovery shuffles the list", async () => {
     const all = fakeTargets(4);
-    await churn(fresh, all, (round) => [...all.slice(round % 4), ...all.slice(0, round % 4)], () => 1);
+    await churn(
+      fresh,
+      all,
+      (round) => [...all.slice(round % 4), ...all.slice(0, round % 4)],
+      () => 1,
+    );
   });
 
   test("gives a newcomer no more than its part", async () => {
@@ -51,7 +79,7 @@ function proportional(test: Test, fresh: Fresh): void {
     picks(selector, pool.snapshot.available, 1_001);
     pool.change(fakeTargets(5));
     selector.update?.(pool.snapshot);
-    const tally = new Tally();
+    const tally = createTally();
     for (const picked of picks(selector, pool.snapshot.available, 1_000)) tally.add(pool.snapshot.available, picked);
     tally.check();
   });
@@ -60,7 +88,7 @@ function proportional(test: Test, fresh: Fresh): void {
     const targets = fakeTargets(4, (index) => ({ weight: [2, 1, 1, 3][index] ?? 1 }));
     const selector = await fresh(fakePool(targets));
     const [failing, ...others] = targets as readonly [Target, ...Target[]];
-    const [first, again] = [new Tally(), new Tally()];
+    const [first, again] = [createTally(), createTally()];
     const retry = fakeExchange({ tried: [failing] });
     for (let i = 0; i < 14_000; i++) {
       const picked = pick(selector, targets);
@@ -92,7 +120,10 @@ function ordered(test: Test, fresh: Fresh): void {
   });
 
   test("passes over weight 0, and heeds no other weight or load", async () => {
-    const targets = fakeTargets(3, (index) => ({ weight: [0, 1, 9][index] ?? 1, live: { inflight: index === 1 ? 99 : 0 } }));
+    const targets = fakeTargets(3, (index) => ({
+      weight: [0, 1, 9][index] ?? 1,
+      live: { inflight: index === 1 ? 99 : 0 },
+    }));
     assert.equal(pick(await fresh(), targets).id, "t2");
   });
 }
@@ -118,13 +149,17 @@ function least(test: Test, fresh: Fresh): void {
   test("fills targets in proportion to their weights", async () => {
     const targets = loaded([0, 0, 0], [1, 3, 0.5]);
     const held = hold(await fresh(), targets, 450);
-    for (const [id, part] of [["t1", 100], ["t2", 300], ["t3", 50]] as const) {
+    for (const [id, part] of [
+      ["t1", 100],
+      ["t2", 300],
+      ["t3", 50],
+    ] as const) {
       assert.ok(Math.abs((held.get(id) ?? 0) - part) <= 2, `${id} got ${held.get(id)} of 450, ${part} are its part`);
     }
   });
 
   test("lets those alike take turns, be it all of them or a few", async () => {
-    const tally = new Tally();
+    const tally = createTally();
     const all = loaded([0, 0, 0, 0]);
     for (const picked of picks(await fresh(), all, 4_000)) tally.add(all, picked);
     const few = loaded([0, 7, 0, 7, 7, 7]);
@@ -135,14 +170,17 @@ function least(test: Test, fresh: Fresh): void {
 
   test("does not take a count below zero for less than nothing", async () => {
     const targets = loaded([0, -5, 0]);
-    const tally = new Tally();
+    const tally = createTally();
     for (const picked of picks(await fresh(), targets, 3_000)) tally.add(targets, picked);
     tally.check();
   });
 }
 
 function loaded(inflight: readonly number[], weights: readonly number[] = []): readonly FakeTarget[] {
-  return fakeTargets(inflight.length, (index) => ({ weight: weights[index] ?? 1, live: { inflight: inflight[index] ?? 0 } }));
+  return fakeTargets(inflight.length, (index) => ({
+    weight: weights[index] ?? 1,
+    live: { inflight: inflight[index] ?? 0 },
+  }));
 }
 
 async function churn(
@@ -153,44 +191,12 @@ async function churn(
 ): Promise<void> {
   const pool = fakePool(all);
   const selector = await fresh(pool);
-  const tally = new Tally();
+  const tally = createTally();
   for (let round = 0; round < 4_000; round++) {
     pool.change(all, members(round));
     selector.update?.(pool.snapshot);
-    for (const picked of picks(selector, pool.snapshot.available, turns(round))) tally.add(pool.snapshot.available, picked);
+    for (const picked of picks(selector, pool.snapshot.available, turns(round)))
+      tally.add(pool.snapshot.available, picked);
   }
   tally.check();
-}
-
-/**
- * Picks against what the weights of the list of each pick let expect. The bound is five standard deviations of
- * independent picks: chance alone fails one comparison in 1.7 million.
- */
-class Tally {
-  readonly #lists: Map<readonly Target[], number> = new Map();
-  readonly #picked: Map<string, number> = new Map();
-
-  add(targets: readonly Target[], picked: Target): void {
-    this.#lists.set(targets, (this.#lists.get(targets) ?? 0) + 1);
-    this.#picked.set(picked.id, (this.#picked.get(picked.id) ?? 0) + 1);
-  }
-
-  check(): void {
-    const expected = new Map<string, number>();
-    const variance = new Map<string, number>();
-    for (const [targets, count] of this.#lists) {
-      const total = targets.reduce((sum, { weight }) => sum + weight, 0);
-      for (const { id, weight } of targets) {
-        const part = total > 0 ? weight / total : 1 / targets.length;
-        expected.set(id, (expected.get(id) ?? 0) + count * part);
-        variance.set(id, (variance.get(id) ?? 0) + count * part * (1 - part));
-      }
-    }
-    for (const [id, part] of expected) {
-      const picked = this.#picked.get(id) ?? 0;
-      const bound = 1 + 5 * Math.sqrt(variance.get(id) ?? 0);
-      const message = `${id} was picked ${picked} times, its part is ${part.toFixed(1)} within ${bound.toFixed(1)}`;
-      assert.ok(Math.abs(picked - part) <= bound, message);
-    }
-  }
 }

@@ -1,0 +1,126 @@
+import * as v from "valibot";
+import { definePlugin, type Plugin, type TargetSpec } from "../../core/index.ts";
+
+export interface StaticTargetsOptions {
+  /** A string is short for `{ url }`. */
+  targets: readonly (string | TargetSpec)[];
+  /** The pool they belong to. @default "default" */
+  pool?: string;
+}
+
+interface StaticTargets {
+  readonly targets: readonly TargetSpec[];
+  readonly pool: string;
+}
+
+const text = v.pipe(v.string(), v.nonEmpty("Expected a word, not an empty string"));
+
+const url = v.pipe(
+  v.string(),
+  v.rawCheck(({ dataset, addIssue }) => {
+    const message = dataset.typed ? whyNoUrl(dataset.value) : undefined;
+    if (message !== undefined) addIssue({ message });
+  }),
+);
+
+const id = v.pipe(
+  v.string(),
+  v.regex(
+    /^[A-Za-z0-9][\w.:/@+-]{0,254}$/,
+    "Expected 1 to 255 letters, digits and _ . : / @ + -, the first a letter or a digit",
+  ),
+);
+
+const spec: v.GenericSchema<TargetSpec> = v.strictObject({
+  id: v.optional(id),
+  url,
+  weight: v.optional(
+    v.pipe(v.number(), v.minValue(0, "Expected 0 or more"), v.maxValue(1e6, "Expected 1000000 or less")),
+  ),
+  models: v.optional(v.array(text)),
+  labels: v.optional(v.record(v.string(), v.string())),
+  meta: v.optional(v.record(v.string(), v.unknown())),
+  keepAlive: v.optional(
+    v.pipe(v.number(), v.integer("Expected whole milliseconds"), v.minValue(0, "Expected 0 or more")),
+  ),
+  maxConnections: v.optional(
+    v.pipe(v.number(), v.integer("Expected a whole number"), v.minValue(1, "Expected 1 or more")),
+  ),
+} satisfies Record<keyof TargetSpec, unknown>);
+
+const shorthand: v.GenericSchema<string, TargetSpec> = v.pipe(
+  url,
+  v.transform((value) => ({ url: value })),
+);
+
+const schema: v.GenericSchema<StaticTargetsOptions, StaticTargets> = v.strictObject({
+  targets: v.pipe(
+    v.array(v.lazy((input) => (typeof input === "string" ? shorthand : spec))),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed) return;
+      for (const [index, first] of duplicates(dataset.value)) {
+        const target = dataset.value[index] as TargetSpec;
+        const message = `The id "${toId(target)}" is taken by targets.${first} already; give targets.${index} an id of its own`;
+        addIssue({
+          message,
+          path: [{ type: "array", origin: "value", input: dataset.value, key: index, value: target }],
+        });
+      }
+    }),
+  ),
+  pool: v.optional(text, "default"),
+} satisfies Record<keyof StaticTargetsOptions, unknown>);
+
+/**
+ * Puts the targets written in the config into a pool.
+ *
+ * For backends whose addresses are known when the proxy starts; a reload of the config changes them. It may appear more
+ * than once, for one pool or for several. Throws at start for a URL that cannot be a target and for an id used twice.
+ *
+ * @example
+ * staticTargets({
+ *   targets: ["http://127.0.0.1:8001", { url: "http://127.0.0.1:8002/v1", weight: 2, models: ["qwen3-8b"] }],
+ * });
+ */
+export const staticTargets: (options: StaticTargetsOptions) => Plugin = definePlugin({
+  name: "static-targets",
+  options: schema,
+  multiple: true,
+  setup(proxy, { targets, pool }) {
+    proxy.provide("discovery", "static-targets", {
+      pool,
+      start(sink) {
+        sink.replace(targets);
+      },
+    });
+  },
+});
+
+function toId(target: TargetSpec): string {
+  return target.id ?? target.url;
+}
+
+/** Pairs of indices, the later one first. */
+function duplicates(targets: readonly TargetSpec[]): [number, number][] {
+  const firsts = new Map<string, number>();
+  const found: [number, number][] = [];
+  for (const [index, target] of targets.entries()) {
+    const first = firsts.get(toId(target));
+    if (first === undefined) firsts.set(toId(target), index);
+    else found.push([index, first]);
+  }
+  return found;
+}
+
+function whyNoUrl(value: string): string | undefined {
+  // What the URL parser would silently drop or turn into something else.
+  if (/[\s\\\u0000-\u001f\u007f]/.test(value))
+    return "Expected a URL without spaces, control characters and backslashes";
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(value)) return "Expected a URL with its scheme, such as http://127.0.0.1:8001";
+  if (/[?#]/.test(value)) return "Expected a URL without query and fragment; a plugin may add them to each request";
+  if (!URL.canParse(value) || /^https?:\/{3}/i.test(value)) return "Expected a URL such as http://127.0.0.1:8001";
+  if (value.length > 255) return "Expected a URL of 255 characters at most";
+  const { username, password } = new URL(value);
+  if (username !== "" || password !== "") return "Expected a URL without credentials; send them in a header";
+  return undefined;
+}

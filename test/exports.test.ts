@@ -1,0 +1,72 @@
+import { expect, test } from "vitest";
+import * as core from "plugboard";
+import * as plugins from "plugboard/plugins";
+import * as testing from "plugboard/testing";
+
+// What is added here is promised to users; what is taken away breaks them.
+
+test("plugboard exports these names", () => {
+  expect(Object.keys(core).toSorted()).toMatchInlineSnapshot(`
+    [
+      "ProxyError",
+      "createProxy",
+      "definePlugin",
+      "defineProxy",
+      "defineSelector",
+      "errorHeaders",
+      "errorKinds",
+      "isJson",
+      "isProxyError",
+      "viewTarget",
+    ]
+  `);
+});
+
+test("plugboard/plugins exports these names", () => {
+  expect(Object.keys(plugins).toSorted()).toMatchInlineSnapshot(`
+    [
+      "accessLog",
+      "activeHealth",
+      "alias",
+      "inOrder",
+      "leastConnections",
+      "mockBackend",
+      "model",
+      "models",
+      "openaiErrors",
+      "random",
+      "roundRobin",
+      "sse",
+      "startMockBackend",
+      "staticTargets",
+      "stats",
+    ]
+  `);
+});
+
+test("plugboard/testing exports these names", () => {
+  expect(Object.keys(testing).toSorted()).toMatchInlineSnapshot(`
+    [
+      "discoveryOf",
+      "fakeExchange",
+      "fakeOutcome",
+      "fakePool",
+      "fakeSink",
+      "fakeTarget",
+      "fakeTargets",
+      "relayOf",
+      "seededRandom",
+      "selectorOf",
+      "servicesOf",
+      "testDiscovery",
+      "testErrorShape",
+      "testHealth",
+      "testMock",
+      "testObserver",
+      "testPlugin",
+      "testRelay",
+      "testResolver",
+      "testSelector",
+    ]
+  `);
+});
