@@ -42,13 +42,20 @@ export type ErrorCode =
 export interface ErrorKind {
   readonly status: number;
   readonly source: ErrorSource;
+  /** Another target may do better. */
+  readonly retryable: boolean;
   /** Envoy's response flags: https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage */
   readonly flag: string;
 }
 
-const client = (status: number, flag = "DPE"): ErrorKind => ({ status, source: "client", flag });
-const proxy = (status: number, flag = "-"): ErrorKind => ({ status, source: "proxy", flag });
-const upstream = (status: number, flag: string): ErrorKind => ({ status, source: "upstream", flag });
+const client = (status: number, flag = "DPE"): ErrorKind => ({ status, source: "client", flag, retryable: false });
+const proxy = (status: number, flag = "-"): ErrorKind => ({ status, source: "proxy", flag, retryable: false });
+const upstream = (status: number, flag: string, retryable = true): ErrorKind => ({
+  status,
+  source: "upstream",
+  flag,
+  retryable,
+});
 
 /** The one table from code to status. 499 is only logged, never sent. */
 export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
@@ -85,8 +92,8 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   upstream_reset: upstream(502, "UC"),
   upstream_protocol: upstream(502, "UPE"),
   upstream_timeout: upstream(504, "UT"),
-  total_timeout: upstream(504, "UT"),
-  stream_idle: upstream(504, "SI"),
+  total_timeout: upstream(504, "UT", false),
+  stream_idle: upstream(504, "SI", false),
   write_stalled: client(499, "SI"),
 };
 
@@ -119,7 +126,7 @@ export class ProxyError extends Error {
     this.source = kind.source;
     this.flag = kind.flag;
     this.phase = options.phase ?? "";
-    this.retryable = options.retryable ?? false;
+    this.retryable = options.retryable ?? kind.retryable;
     this.plugin = options.plugin;
     this.target = options.target;
   }

@@ -1,10 +1,7 @@
 import { consola, type ConsolaInstance } from "consola";
 import type { Limits, ProxyConfig } from "./contract/proxy.ts";
 import { ActiveList } from "./exchange/active-list.ts";
-import type { ActiveExchange } from "./exchange/exchange.ts";
-import { fail } from "./exchange/respond.ts";
-import { ProxyError } from "./errors.ts";
-import { routeOf } from "./generation/routes.ts";
+import { checkDeadlines } from "./exchange/deadlines.ts";
 import { Ledger } from "./targets/ledger.ts";
 
 const MiB = 1024 * 1024;
@@ -49,16 +46,4 @@ export class ProxyState {
   mayRetry(): boolean {
     return this.retrying < Math.max(3, this.active.size * 0.2);
   }
-}
-
-function checkDeadlines(x: ActiveExchange, now: number): void {
-  if (x.route === undefined || x.ended) return;
-  const { timeouts } = routeOf(x);
-  if (timeouts.total > 0 && now - x.startedAt >= timeouts.total) {
-    const error = new ProxyError("total_timeout", "The request took longer than it may.", { phase: "total" });
-    if (x.current !== undefined && x.current.state !== "done") x.current.stop("timeout", error, false);
-    else if (!x.committed) fail(x, error);
-    return;
-  }
-  x.current?.check(now, timeouts);
 }

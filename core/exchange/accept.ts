@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ProxyError } from "../errors.ts";
 import type { Generation } from "../generation/generation.ts";
-import { exchangeBegins, exchangeEnds } from "../wire/connection.ts";
+import { exchangeBegins, exchangeEnds, inTurn, isQueued, openExchanges } from "../wire/connection.ts";
 import { watchWaiting } from "../wire/tunnel.ts";
 import { readHead } from "../wire/request-head.ts";
 import type { Extras } from "../wire/server.ts";
@@ -22,23 +22,32 @@ export function acceptExchange(
   generation.enter();
   exchangeBegins(x);
   res.on("close", onClose);
-  // Only a response that waits behind another one has no socket yet; it does not hear when the client leaves.
-  if (res.socket === null) req.socket.once("close", () => finish(x));
+  if (res.socket === null) isQueued(x);
   if (proxy.draining) res.shouldKeepAlive = false;
   if (extras !== undefined) {
     x.expectContinue = extras.expectContinue === true;
     x.tunnel = extras.tunnel;
     if (x.tunnel !== undefined) watchWaiting(x.tunnel.socket);
   }
-  const fault = readHead(x, proxy.limits) ?? checkUpgrade(x);
+  if (openExchanges(req.socket) === 1) return start(x, extras);
+  inTurn(req.socket, () => {
+    if (!x.ended) start(x, extras);
+  });
+}
+
+function start(x: ActiveExchange, extras: Extras | undefined): void {
+  const { generation, req, res } = x;
+  const fault = readHead(x, generation.proxy.limits) ?? checkUpgrade(x);
   if (fault !== undefined) {
     res.shouldKeepAlive = false;
     return fail(x, fault);
   }
-  if (extras?.expectationFailed === true)
+  if (extras?.expectationFailed === true) {
     return fail(x, new ProxyError("expectation_failed", 'Only "Expect: 100-continue" can be met.'));
-  if (x.path === "*")
+  }
+  if (x.path === "*") {
     return sendReply(x, { status: 204, headers: { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" } });
+  }
   generation.listener(req, res);
 }
 

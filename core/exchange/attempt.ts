@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { OutcomeKind, UpstreamHead } from "../contract/exchange.ts";
-import type { RetryClass, Timeouts } from "../contract/route.ts";
+import type { RetryClass } from "../contract/route.ts";
 import type { Relay, Selector, TransportCall, TransportSink } from "../contract/services.ts";
 import { isProxyError, ProxyError } from "../errors.ts";
 import { routeOf } from "../generation/routes.ts";
@@ -35,8 +35,8 @@ export class Attempt implements TransportSink {
   readonly #onFailure: OnFailure;
   #call: TransportCall | undefined = undefined;
   readonly #startedAt: number = performance.now();
-  /** When the current state began; while streaming, when the last bytes came. */
-  #since: number = this.#startedAt;
+  /** `performance.now()` when the current state began; while streaming, when the last bytes came. */
+  since: number = this.#startedAt;
   #status = 0;
   #ttfb = 0;
   #informational = 0;
@@ -67,12 +67,12 @@ export class Attempt implements TransportSink {
   connected(): void {
     if (this.state !== "connecting") return;
     this.state = "waiting";
-    this.#since = performance.now();
+    this.since = performance.now();
   }
 
   /** The body is still on its way: the upstream has nothing to answer yet. */
   sending(): void {
-    if (this.state === "waiting") this.#since = this.x.generation.proxy.active.now;
+    if (this.state === "waiting") this.since = this.x.generation.proxy.active.now;
   }
 
   head(status: number, headers: Headers): void {
@@ -97,7 +97,7 @@ export class Attempt implements TransportSink {
 
   data(chunk: Uint8Array): boolean {
     if (this.state === "done") return true;
-    this.#since = this.x.generation.proxy.active.now;
+    this.since = this.x.generation.proxy.active.now;
     const { relay } = this;
     if (relay !== undefined) return this.#relayed(relay, chunk);
     if (this.#left >= 0) {
@@ -158,7 +158,7 @@ export class Attempt implements TransportSink {
   resume(): void {
     if (!this.paused) return;
     this.paused = false;
-    this.#since = this.x.generation.proxy.active.now;
+    this.since = this.x.generation.proxy.active.now;
     this.#call?.resume();
   }
 
@@ -167,33 +167,6 @@ export class Attempt implements TransportSink {
     if (this.state === "done") return;
     this.#settle(this.delivered ? this.#whole() : kind, this.delivered ? undefined : this.x.error);
     this.#call?.abort(new Error("The client is gone."));
-  }
-
-  /** Keeps the deadlines of this attempt; called by the sweep. */
-  check(now: number, timeouts: Timeouts): void {
-    const quiet = now - this.#since;
-    const { id } = this.target;
-    if (this.state === "connecting" && timeouts.connect > 0 && quiet >= timeouts.connect) {
-      const error = new ProxyError("connect_timeout", "The upstream did not take the connection in time.", {
-        target: id,
-        retryable: true,
-      });
-      this.stop("connect", error);
-    } else if (this.state === "waiting" && timeouts.headers > 0 && quiet >= timeouts.headers) {
-      const error = new ProxyError("upstream_timeout", "The upstream did not answer in time.", {
-        target: id,
-        retryable: true,
-      });
-      this.stop("timeout", error);
-    } else if (this.state === "streaming" && !this.paused && !this.delivered) {
-      const idle = this.relay?.idle ?? timeouts.idle;
-      if (idle > 0 && quiet >= idle) {
-        this.stop(
-          "stalled",
-          new ProxyError("stream_idle", "The upstream fell silent in the middle of its answer.", { target: id }),
-        );
-      }
-    }
   }
 
   /** Ends the attempt from this side. */
@@ -206,9 +179,9 @@ export class Attempt implements TransportSink {
 
   #answered(status: number): void {
     this.state = "streaming";
-    this.#since = performance.now();
+    this.since = performance.now();
     this.#status = status;
-    this.#ttfb = this.#since - this.#startedAt;
+    this.#ttfb = this.since - this.#startedAt;
     const { live } = this.target;
     live.ttfb = live.ttfb === 0 ? this.#ttfb : live.ttfb + (this.#ttfb - live.ttfb) / 8;
   }
@@ -263,6 +236,7 @@ export class Attempt implements TransportSink {
 
   /** Exactly once per attempt, told the outcome. */
   #settle(kind: OutcomeKind, error?: ProxyError): void {
+    if (this.state === "done") return;
     const { x, target } = this;
     const { live } = target;
     this.state = "done";

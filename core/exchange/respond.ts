@@ -30,7 +30,7 @@ export function sendReply(x: ActiveExchange, reply: Reply): void {
   }
   if (body !== undefined && x.method !== "HEAD") x.bytesOut += body.length;
   if (unread) lingerThenEnd(x.req, res, body);
-  else res.end(body);
+  else end(x, body);
 }
 
 /** Ends an exchange with an error: as a reply while that is possible, else by cutting the connection. */
@@ -51,14 +51,18 @@ export function fail(x: ActiveExchange, error: ProxyError): void {
 export function commit(x: ActiveExchange, head: UpstreamHead, length: number): boolean {
   const { res } = x;
   const { status, headers } = head;
+  const bodiless = x.method === "HEAD" || status === 204 || status === 304;
   if (length >= 0 && status !== 204) {
     headers["content-length"] = String(length);
     x.lengthDeclared = true;
   }
-  if (x.generation.proxy.draining) res.shouldKeepAlive = false;
+  // Node refuses to announce trailers where there can be none.
+  if (headers["trailer"] !== undefined && (bodiless || length >= 0 || x.req.httpVersionMinor === 0))
+    delete headers["trailer"];
+  if (x.generation.proxy.draining || isUnread(x)) res.shouldKeepAlive = false;
   res.writeHead(status, headers);
   x.committed = true;
-  if (length === 0 || x.method === "HEAD" || status === 204 || status === 304) {
+  if (bodiless || length === 0) {
     endUnread(x);
     return false;
   }
@@ -75,11 +79,25 @@ export function writeChunk(x: ActiveExchange, chunk: Uint8Array): boolean {
   if (!x.current.paused) {
     x.current.paused = true;
     res.once("drain", onDrain);
-    // Node counts progress in the kernel here, so that a slow reader is not taken for a stuck one.
-    res.socket?.setTimeout(x.generation.proxy.limits.writeStall);
-    res.once("timeout", onWriteStall);
+    watchForStall(x);
   }
   return false;
+}
+
+/** For a client that does not read; Node counts progress in the kernel here, so that a slow one is not taken for stuck. */
+function watchForStall(x: ActiveExchange): void {
+  const { res } = x;
+  if (res.listenerCount("timeout") > 0) return;
+  res.socket?.setTimeout(x.generation.proxy.limits.writeStall);
+  res.on("timeout", onWriteStall);
+}
+
+/** The last bytes were handed over, but may not be taken. */
+function end(x: ActiveExchange, rest?: Uint8Array | string, encoding: BufferEncoding = "latin1"): void {
+  const { res } = x;
+  if (rest === undefined) res.end();
+  else res.end(rest, encoding);
+  if (res.socket?.writableNeedDrain === true) watchForStall(x);
 }
 
 export function endResponse(x: ActiveExchange, chunk: Uint8Array | null, trailers?: Headers): void {
@@ -92,8 +110,8 @@ export function endResponse(x: ActiveExchange, chunk: Uint8Array | null, trailer
     const first = x.bytesOut === 0;
     x.bytesOut += chunk.length;
     if (isUnread(x)) res.write(chunk);
-    else if (first && chunk.length <= smallBody) return void res.end(toLatin1(chunk), "latin1");
-    else return void res.end(chunk);
+    else if (first && chunk.length <= smallBody) return end(x, toLatin1(chunk));
+    else return end(x, chunk);
   }
   endUnread(x);
 }
@@ -109,7 +127,7 @@ function toLatin1(chunk: Uint8Array): string {
 /** An upstream may answer before it has read the request: the client must get the answer, and not a reset. */
 function endUnread(x: ActiveExchange): void {
   if (isUnread(x)) lingerThenEnd(x.req, x.res, undefined);
-  else x.res.end();
+  else end(x);
 }
 
 function isUnread(x: ActiveExchange): boolean {
@@ -142,6 +160,7 @@ function onDrain(this: ServerResponse): void {
 function onWriteStall(this: ServerResponse): void {
   const x = exchangeOf(this);
   x.error = new ProxyError("write_stalled", "The client stopped reading.");
+  x.kind = "stalled";
   x.current?.abandon("stalled");
   this.destroy();
 }

@@ -3,12 +3,18 @@ import type { ActiveExchange } from "../exchange/exchange.ts";
 
 const openKey: unique symbol = Symbol("plugboard.open");
 const latestKey: unique symbol = Symbol("plugboard.latest");
+const queuedKey: unique symbol = Symbol("plugboard.queued");
+const waitingKey: unique symbol = Symbol("plugboard.waiting");
 const lastWordKey: unique symbol = Symbol("plugboard.lastWord");
 
 interface Counted {
   /** Exchanges under way on this connection. */
   [openKey]?: number;
   [latestKey]?: ActiveExchange | undefined;
+  /** Exchanges whose response waits behind another one and has no socket yet. */
+  [queuedKey]?: Set<ActiveExchange>;
+  /** What comes next when they are over. */
+  [waitingKey]?: (() => void)[];
   /** What is written when they are over; then the connection ends. */
   [lastWordKey]?: string;
 }
@@ -23,6 +29,15 @@ export function exchangeBegins(x: ActiveExchange): void {
   socket[latestKey] = x;
 }
 
+/** A response behind another one does not hear from Node when the client leaves: it is told here. */
+export function isQueued(x: ActiveExchange): void {
+  ((x.req.socket as Counted)[queuedKey] ??= new Set()).add(x);
+}
+
+export function connectionClosed(socket: object): void {
+  for (const x of (socket as Counted)[queuedKey] ?? []) if (!x.ended) x.res.emit("close");
+}
+
 /** The exchange whose request is still arriving on this connection. */
 export function unfinished(socket: object): ActiveExchange | undefined {
   const x = (socket as Counted)[latestKey];
@@ -32,10 +47,20 @@ export function unfinished(socket: object): ActiveExchange | undefined {
 export function exchangeEnds(x: ActiveExchange): void {
   const socket = x.req.socket as Counted;
   if (socket[latestKey] === x) socket[latestKey] = undefined;
+  socket[queuedKey]?.delete(x);
   const open = (socket[openKey] ?? 1) - 1;
   socket[openKey] = open;
+  socket[waitingKey]?.shift()?.();
   const word = socket[lastWordKey];
-  if (open === 0 && word !== undefined) endWith(x.req.socket, word);
+  if (socket[openKey] === 0 && word !== undefined) endWith(x.req.socket, word);
+}
+
+/**
+ * Runs when what came before on this connection is answered: pipelined requests are served one by one,
+ * because one with an effect must not be overtaken (RFC 9112 9.3.2), and so that one client cannot fan out.
+ */
+export function inTurn(socket: object, run: () => void): void {
+  ((socket as Counted)[waitingKey] ??= []).push(run);
 }
 
 /** Ends a connection with an answer to what could not be parsed, after the answers to what could. */

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Limits } from "../contract/proxy.ts";
 import { ProxyError } from "../errors.ts";
 import { onClientError, toResponse } from "./client-error.ts";
-import { lastWord, openExchanges } from "./connection.ts";
+import { connectionClosed, inTurn, lastWord, openExchanges } from "./connection.ts";
 
 export interface Acceptor {
   readonly limits: Required<Limits>;
@@ -51,11 +51,17 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
   });
   server.on("upgrade", (req: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on("error", ignore);
-    if (!acceptor.tunnels(req)) return replay(server, req, socket, head);
-    acceptor.accept(req, responseOn(req, socket), { tunnel: { socket, head } });
+    const go = (): void => {
+      if (socket.destroyed) return;
+      if (acceptor.tunnels(req)) acceptor.accept(req, responseOn(req, socket), { tunnel: { socket, head } });
+      else replay(server, req, socket, head);
+    };
+    if (openExchanges(socket) === 0) go();
+    else inTurn(socket, go);
   });
   server.on("clientError", onClientError);
   server.on("connection", (socket: Socket) => {
+    if (connections.has(socket)) return;
     connections.add(socket);
     socket.once("close", () => connections.delete(socket));
   });
@@ -66,6 +72,7 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
     socket.on("end", () => {
       if (openExchanges(socket) > 0) socket.destroy();
     });
+    socket.once("close", () => connectionClosed(socket));
   });
   return {
     server,
@@ -90,7 +97,10 @@ function responseOn(req: IncomingMessage, socket: Socket): ServerResponse {
   res.shouldKeepAlive = false; // The parser is gone: nothing can follow on this connection.
   res.assignSocket(socket);
   res.once("finish", () => socket.destroySoon());
+  // What Node has taken off the socket along with its parser.
   socket.once("close", () => res.emit("close"));
+  socket.on("drain", () => res.emit("drain"));
+  socket.on("timeout", () => res.emit("timeout"));
   return res;
 }
 

@@ -39,7 +39,8 @@ export class Upload extends Readable {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     const { req } = this.#x;
     req.off("data", this.#onData).off("end", this.#onEnd).off("close", this.#onClose);
-    req.pause();
+    // Once an answer is on its way the rest of the body is let through, and thrown away.
+    if (!this.#x.committed) req.pause();
     callback(error);
   }
 

@@ -9,7 +9,7 @@ function codeOf(error: Error): string {
 export function connectFault(error: Error, target: string): ProxyError {
   if (isProxyError(error)) return error;
   const [code, message] = connectKind(codeOf(error));
-  return new ProxyError(code, message, { target, phase: "connect", retryable: true, cause: error });
+  return new ProxyError(code, message, { target, phase: "connect", cause: error });
 }
 
 function connectKind(code: string): [ErrorCode, string] {

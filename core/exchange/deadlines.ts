@@ -1,0 +1,53 @@
+import type { OutcomeKind } from "../contract/exchange.ts";
+import type { Timeouts } from "../contract/route.ts";
+import { ProxyError } from "../errors.ts";
+import { routeOf } from "../generation/routes.ts";
+import type { Attempt } from "./attempt.ts";
+import type { ActiveExchange } from "./exchange.ts";
+import { fail } from "./respond.ts";
+
+/** Ends what has taken too long; called for each exchange under way by the one sweep of the proxy. */
+export function checkDeadlines(x: ActiveExchange, now: number): void {
+  if (x.route === undefined || x.ended) return;
+  const { timeouts } = routeOf(x);
+  const attempt = x.current?.state === "done" ? undefined : x.current;
+  if (timeouts.total > 0 && now - x.startedAt >= timeouts.total) {
+    const error = new ProxyError("total_timeout", "The request took longer than it may.", { phase: "total" });
+    if (attempt !== undefined) attempt.stop("timeout", error, false);
+    else if (!x.committed) fail(x, error);
+  } else if (attempt !== undefined) {
+    checkAttempt(attempt, now - attempt.since, timeouts);
+  }
+}
+
+function checkAttempt(attempt: Attempt, quiet: number, timeouts: Timeouts): void {
+  switch (attempt.state) {
+    case "connecting":
+      if (exceeds(quiet, timeouts.connect)) end(attempt, "connect", "connect_timeout");
+      break;
+    case "waiting":
+      if (exceeds(quiet, timeouts.headers)) end(attempt, "timeout", "upstream_timeout");
+      break;
+    case "streaming":
+      // A client that does not read holds the upstream back: its silence is not the upstream's.
+      if (!attempt.paused && !attempt.delivered && exceeds(quiet, attempt.relay?.idle ?? timeouts.idle))
+        end(attempt, "stalled", "stream_idle");
+      break;
+    case "done":
+  }
+}
+
+function end(attempt: Attempt, kind: OutcomeKind, code: keyof typeof messages): void {
+  attempt.stop(kind, new ProxyError(code, messages[code], { target: attempt.target.id }));
+}
+
+/** 0 is no limit. */
+function exceeds(quiet: number, limit: number): boolean {
+  return limit > 0 && quiet >= limit;
+}
+
+const messages = {
+  connect_timeout: "The upstream did not take the connection in time.",
+  upstream_timeout: "The upstream did not answer in time.",
+  stream_idle: "The upstream fell silent in the middle of its answer.",
+};
