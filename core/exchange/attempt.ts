@@ -57,6 +57,15 @@ export class Attempt implements TransportSink {
     const { x, target } = this;
     try {
       this.#selector.attemptStart?.(target, x);
+    } catch (cause) {
+      this.#settle("plugin");
+      const plugin = routeOf(x).selectorName;
+      return fail(
+        x,
+        new ProxyError("plugin_error", "A plugin of the proxy failed.", { plugin, phase: "select", cause }),
+      );
+    }
+    try {
       this.#call = x.generation.transport(target).send(target, x, this);
     } catch (cause) {
       this.#settle("plugin");

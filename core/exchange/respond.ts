@@ -37,14 +37,19 @@ export function sendReply(x: ActiveExchange, reply: Reply): void {
 export function fail(x: ActiveExchange, error: ProxyError): void {
   if (x.ended || x.error !== undefined) return;
   x.error = error;
-  const { log, phases } = x.generation;
+  const { phases } = x.generation;
   if (error.code === "plugin_error") x.kind = "plugin";
-  if (error.status === 500 && error.cause !== undefined) {
-    const who = error.plugin === undefined ? "" : ` of plugin ${error.plugin}`;
-    log.error(`${x.method} ${x.path}: ${error.code}${who}${error.phase && ` in phase ${error.phase}`}:`, error.cause);
-  }
   if (x.committed) return cut(x, error, undefined);
+  report(x, error);
   sendReply(x, phases.error?.(x, error) ?? errorReply(x, error));
+}
+
+/** What is wrong on this side is for the log, and only for it. */
+function report(x: ActiveExchange, error: ProxyError): void {
+  if (error.status !== 500 || error.cause === undefined) return;
+  const who = error.plugin === undefined ? "" : ` of plugin ${error.plugin}`;
+  const where = error.phase === "" ? "" : ` in phase ${error.phase}`;
+  x.generation.log.error(`${x.method} ${x.path}: ${error.code}${who}${where}:`, error.cause);
 }
 
 /** Writes the head of an upstream's response. False: there is no body, and the response is over. */
@@ -138,6 +143,7 @@ function isUnread(x: ActiveExchange): boolean {
 export function cut(x: ActiveExchange, error: ProxyError, relay: Relay | undefined): void {
   x.error = error;
   x.status = x.res.statusCode;
+  report(x, error);
   let frame: Uint8Array | null = null;
   try {
     frame = relay?.broken?.(error) ?? null;

@@ -68,6 +68,12 @@ function blame(error: unknown, plugin: string, phase: HookName): ProxyError {
   return new ProxyError("plugin_error", "A plugin of the proxy failed.", { plugin, phase, cause: error });
 }
 
+/** JavaScript returns what it likes: neither a reply nor a route is a fault of its own. */
+function answerOf<T>(value: T, plugin: string, phase: HookName): T {
+  if (typeof value === "object" && value !== null) return value;
+  throw blame(new TypeError(`the hook returned ${String(value)}; return nothing, a reply or a route`), plugin, phase);
+}
+
 /** Gates and firsts alike: in order, the first defined value ends it; a promise is touched only where a hook returns one. */
 function chain<T>(
   phase: HookName,
@@ -84,9 +90,9 @@ function chain<T>(
         throw blame(error, plugin, phase);
       }
       if (value === undefined) continue;
-      if (!isPromise(value)) return value;
+      if (!isPromise(value)) return answerOf(value, plugin, phase);
       const settled = value.catch((error: unknown) => Promise.reject(blame(error, plugin, phase)));
-      return settled.then<T>((late) => (late === undefined ? rest(x, i + 1) : (late as T)));
+      return settled.then<T>((late) => (late === undefined ? rest(x, i + 1) : answerOf(late as T, plugin, phase)));
     }
     return undefined as T;
   };

@@ -5,7 +5,7 @@ import { validateConfig, type ValidPlugin } from "../config/validate.ts";
 import type { Outcome, UpstreamHead } from "../contract/exchange.ts";
 import type { ConfigFunction, ProxyConfig } from "../contract/proxy.ts";
 import type { Route } from "../contract/route.ts";
-import type { Relay, RelayService, Transport } from "../contract/services.ts";
+import type { Relay, Transport } from "../contract/services.ts";
 import type { Mode, Status } from "../contract/setup.ts";
 import type { ActiveExchange } from "../exchange/exchange.ts";
 import type { ProxyState } from "../proxy-state.ts";
@@ -16,7 +16,7 @@ import { isJson } from "../wire/media-type.ts";
 import { plainAddress } from "../wire/upstream-request.ts";
 import { compile, type Phases } from "./compile.ts";
 import { createApp } from "./control.ts";
-import { relayChain } from "./relay-chain.ts";
+import { relayChain, type RelayProvider } from "./relay-chain.ts";
 import { Registry } from "./registry.ts";
 import { routeDefaults } from "./routes.ts";
 import { createSetup, toHooks } from "./setup.ts";
@@ -45,7 +45,7 @@ export class Generation {
   /** Exchanges under way. */
   active = 0;
   readonly #trusted: TrustedProxies;
-  readonly #relays: readonly RelayService[];
+  readonly #relays: readonly RelayProvider[];
   readonly #transports: Map<string, Transport> = new Map();
   readonly #abort: AbortController;
   readonly #tasks: Tasks;
@@ -66,7 +66,7 @@ export class Generation {
     this.listener = createApp(loaded.registry.controlRoutes, this.phases);
     this.upgrades = new Set(config.upgrades ?? ["websocket"]);
     this.#trusted = trustedProxies(config.trustedProxies);
-    this.#relays = [...loaded.registry.services.all("relay").values()];
+    this.#relays = loaded.registry.services.providers("relay");
     for (const transport of [httpTransport, ...loaded.registry.services.all("transport").values()]) {
       for (const scheme of transport.schemes) this.#transports.set(`${scheme}:`, transport);
     }

@@ -1,18 +1,32 @@
 import type { Exchange, UpstreamHead } from "../contract/exchange.ts";
 import type { Relay, RelayService } from "../contract/services.ts";
-import type { ProxyError } from "../errors.ts";
+import { isProxyError, ProxyError } from "../errors.ts";
+
+export interface RelayProvider {
+  readonly plugin: string;
+  readonly service: RelayService;
+}
 
 /** The relays that want this response, as one; undefined when none does. */
-export function relayChain(services: readonly RelayService[], x: Exchange, head: UpstreamHead): Relay | undefined {
+export function relayChain(providers: readonly RelayProvider[], x: Exchange, head: UpstreamHead): Relay | undefined {
   let first: Relay | undefined;
   let all: Relay[] | undefined;
-  for (const service of services) {
-    if (!service.match(x, head)) continue;
-    const relay = service.create(x, head);
+  for (const provider of providers) {
+    const relay = toRelay(provider, x, head);
+    if (relay === undefined) continue;
     if (first === undefined) first = relay;
     else (all ??= [first]).push(relay);
   }
   return all === undefined ? first : inSeries(all);
+}
+
+function toRelay({ plugin, service }: RelayProvider, x: Exchange, head: UpstreamHead): Relay | undefined {
+  try {
+    return service.match(x, head) ? service.create(x, head) : undefined;
+  } catch (cause) {
+    if (isProxyError(cause)) throw cause;
+    throw new ProxyError("plugin_error", "A plugin of the proxy failed.", { plugin, phase: "relay", cause });
+  }
 }
 
 function inSeries(relays: readonly Relay[]): Relay {

@@ -77,10 +77,10 @@ export class PoolRoute {
   }
 
   #refresh(snapshot: Snapshot): void {
-    this.#version = snapshot.version;
     const { available } = snapshot;
     this.#candidates = Object.freeze(weighted(this.#narrow === undefined ? available : this.#narrow(available)));
     this.#selector?.update?.(snapshot);
+    this.#version = snapshot.version;
   }
 }
 

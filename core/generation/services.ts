@@ -26,9 +26,7 @@ export class ServiceTable {
   provide(kind: Kind, name: string, service: unknown, plugin: string, index: number): void {
     const services = this.#of(kind);
     const other = services.get(name);
-    // Nobody asks for a source by its name: a list may stand in a config twice.
-    if (other !== undefined && kind === "discovery") name = `${name} plugins[${index}]`;
-    else if (other !== undefined) {
+    if (other !== undefined) {
       const message = `${kind} "${name}" is provided twice: by plugins[${other.index}] ${other.plugin} and by this one`;
       throw configError(plugin, index, message, "remove one, or give it another name");
     }
@@ -53,6 +51,11 @@ export class ServiceTable {
 
   all<K extends Kind>(kind: K): Map<string, Services[K]> {
     return new Map([...this.#of(kind)].map(([name, { service }]) => [name, service as Services[K]]));
+  }
+
+  /** Services of a kind with the plugin that provides each. */
+  providers<K extends Kind>(kind: K): { readonly plugin: string; readonly service: Services[K] }[] {
+    return [...this.#of(kind).values()].map(({ plugin, service }) => ({ plugin, service: service as Services[K] }));
   }
 
   names(kind: Kind): string[] {

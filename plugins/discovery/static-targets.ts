@@ -87,7 +87,7 @@ export const staticTargets: (options: StaticTargetsOptions) => Plugin = definePl
   options: schema,
   multiple: true,
   setup(proxy, { targets, pool }) {
-    proxy.provide("discovery", "static-targets", {
+    proxy.provide("discovery", toSource(targets, pool), {
       pool,
       start(sink) {
         sink.replace(targets);
@@ -95,6 +95,12 @@ export const staticTargets: (options: StaticTargetsOptions) => Plugin = definePl
     });
   },
 });
+
+/** Names one of several lists; two that begin with the same target are a mistake, and core says so. */
+function toSource(targets: readonly TargetSpec[], pool: string): string {
+  const [first] = targets;
+  return `static-targets ${pool}${first === undefined ? "" : ` ${toId(first)}`}`;
+}
 
 function toId(target: TargetSpec): string {
   return target.id ?? target.url;

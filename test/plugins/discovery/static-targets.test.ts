@@ -162,10 +162,19 @@ test("two lists in one config are two sources, for one pool or for several", asy
   expect([...services.values()].map(({ pool }) => pool)).toEqual(["default", "default", "other"]);
 });
 
-test("two lists may name the same target: the first speaks for it", async () => {
-  const named = (weight: number) => staticTargets({ targets: [{ url: "http://127.0.0.1:1", weight }] });
-  const proxy = await createProxy({ plugins: [named(1), named(2)] });
-  expect(proxy.pools()[0]?.snapshot.all.map((target) => target.weight)).toEqual([1]);
+test("two lists that begin with the same target are refused", async () => {
+  const same = () => staticTargets({ targets: ["http://127.0.0.1:1"] });
+  await expect(servicesOf("discovery", [same(), same()])).rejects.toThrow("is provided twice");
+});
+
+test("a target that stands in two lists is one: the first speaks for it", async () => {
+  const shared = (weight: number) => ({ url: "http://127.0.0.1:1", weight });
+  const lists = [staticTargets({ targets: [shared(1)] }), staticTargets({ targets: ["http://127.0.0.1:2", shared(2)] })];
+  const proxy = await createProxy({ plugins: lists });
+  expect(proxy.pools()[0]?.snapshot.all.map(({ id, weight }) => [id, weight])).toEqual([
+    ["http://127.0.0.1:1", 1],
+    ["http://127.0.0.1:2", 1],
+  ]);
   await proxy.close();
 });
 
