@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ProxyError } from "../errors.ts";
 import type { Generation } from "../generation/generation.ts";
-import { exchangeBegins, exchangeEnds, inTurn, isQueued, openExchanges } from "../wire/connection.ts";
+import { exchangeBegins, exchangeEnds, inTurn } from "../wire/connection.ts";
 import { watchWaiting } from "../wire/tunnel.ts";
 import { readHead } from "../wire/request-head.ts";
 import type { Extras } from "../wire/server.ts";
@@ -20,16 +20,14 @@ export function acceptExchange(
   const { proxy } = generation;
   proxy.active.add(x);
   generation.enter();
-  exchangeBegins(x);
   res.on("close", onClose);
-  if (res.socket === null) isQueued(x);
   if (proxy.draining) res.shouldKeepAlive = false;
   if (extras !== undefined) {
     x.expectContinue = extras.expectContinue === true;
     x.tunnel = extras.tunnel;
     if (x.tunnel !== undefined) watchWaiting(x.tunnel.socket);
   }
-  if (openExchanges(req.socket) === 1) return start(x, extras);
+  if (exchangeBegins(x)) return start(x, extras);
   inTurn(req.socket, () => {
     if (!x.ended) start(x, extras);
   });

@@ -24,7 +24,7 @@ const connector = buildConnector({ timeout: 30_000, allowH2: false });
 
 function connect(options: buildConnector.Options, callback: buildConnector.Callback): void {
   connector(options, (...outcome) => {
-    (outcome[1] as Socket | null)?.on("error", onSocketError);
+    (outcome[1])?.on("error", onSocketError);
     callback(...outcome);
   });
 }

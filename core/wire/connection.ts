@@ -1,73 +1,81 @@
 import type { Duplex } from "node:stream";
 import type { ActiveExchange } from "../exchange/exchange.ts";
 
-const openKey: unique symbol = Symbol("plugboard.open");
-const latestKey: unique symbol = Symbol("plugboard.latest");
-const queuedKey: unique symbol = Symbol("plugboard.queued");
-const waitingKey: unique symbol = Symbol("plugboard.waiting");
-const lastWordKey: unique symbol = Symbol("plugboard.lastWord");
+const connectionKey: unique symbol = Symbol("plugboard.connection");
 
-interface Counted {
-  /** Exchanges under way on this connection. */
-  [openKey]?: number;
-  [latestKey]?: ActiveExchange | undefined;
-  /** Exchanges whose response waits behind another one and has no socket yet. */
-  [queuedKey]?: Set<ActiveExchange>;
-  /** What comes next when they are over. */
-  [waitingKey]?: (() => void)[];
-  /** What is written when they are over; then the connection ends. */
-  [lastWordKey]?: string;
+/** What is kept of a client's connection, on its socket. */
+interface Connection {
+  /** Exchanges under way, in the order of their requests. */
+  readonly open: ActiveExchange[];
+  /** What waits for its turn: one for each exchange but the first, and for an upgrade. */
+  readonly waiting: (() => void)[];
+  /** Written when nothing is under way any more; then the connection ends. */
+  lastWord: string | undefined;
+}
+
+function connectionOf(socket: object): Connection {
+  const carrier = socket as { [connectionKey]?: Connection };
+  return (carrier[connectionKey] ??= { open: [], waiting: [], lastWord: undefined });
 }
 
 export function openExchanges(socket: object): number {
-  return (socket as Counted)[openKey] ?? 0;
+  return connectionOf(socket).open.length;
 }
 
-export function exchangeBegins(x: ActiveExchange): void {
-  const socket = x.req.socket as Counted;
-  socket[openKey] = (socket[openKey] ?? 0) + 1;
-  socket[latestKey] = x;
+/** The exchange whose response is being written. */
+export function currentExchange(socket: object): ActiveExchange | undefined {
+  return connectionOf(socket).open.find((x) => x.res.socket === socket);
 }
 
-/** A response behind another one does not hear from Node when the client leaves: it is told here. */
-export function isQueued(x: ActiveExchange): void {
-  ((x.req.socket as Counted)[queuedKey] ??= new Set()).add(x);
-}
-
-export function connectionClosed(socket: object): void {
-  for (const x of (socket as Counted)[queuedKey] ?? []) if (!x.ended) x.res.emit("close");
-}
-
-/** The exchange whose request is still arriving on this connection. */
+/** The exchange whose request is still arriving. */
 export function unfinished(socket: object): ActiveExchange | undefined {
-  const x = (socket as Counted)[latestKey];
-  return x === undefined || x.ended || x.req.complete ? undefined : x;
+  const x = connectionOf(socket).open.at(-1);
+  return x === undefined || x.req.complete ? undefined : x;
 }
 
-export function exchangeEnds(x: ActiveExchange): void {
-  const socket = x.req.socket as Counted;
-  if (socket[latestKey] === x) socket[latestKey] = undefined;
-  socket[queuedKey]?.delete(x);
-  const open = (socket[openKey] ?? 1) - 1;
-  socket[openKey] = open;
-  socket[waitingKey]?.shift()?.();
-  const word = socket[lastWordKey];
-  if (socket[openKey] === 0 && word !== undefined) endWith(x.req.socket, word);
+/** False: there are others before it on this connection, and it has to wait for its turn. */
+export function exchangeBegins(x: ActiveExchange): boolean {
+  return connectionOf(x.req.socket).open.push(x) === 1;
 }
 
 /**
- * Runs when what came before on this connection is answered: pipelined requests are served one by one,
- * because one with an effect must not be overtaken (RFC 9112 9.3.2), and so that one client cannot fan out.
+ * Runs when the exchanges before have ended: pipelined requests are served one by one, because one with an effect must
+ * not be overtaken (RFC 9112 9.3.2), and so that one client cannot fan out.
  */
 export function inTurn(socket: object, run: () => void): void {
-  ((socket as Counted)[waitingKey] ??= []).push(run);
+  connectionOf(socket).waiting.push(run);
+}
+
+export function exchangeEnds(x: ActiveExchange): void {
+  const { socket } = x.req;
+  const { open, waiting, lastWord } = connectionOf(socket);
+  open.splice(open.indexOf(x), 1);
+  waiting.shift()?.();
+  if (open.length === 0 && lastWord !== undefined) endWith(socket, lastWord);
+}
+
+/** Runs now, or when all exchanges of the connection have ended. */
+export function afterExchanges(socket: object, run: () => void): void {
+  const { open, waiting } = connectionOf(socket);
+  if (open.length === 0) run();
+  else waiting.push(run);
+}
+
+/** Node tells only the response being written that its client has left; those behind it are told here. */
+export function connectionClosed(socket: object): void {
+  for (const x of connectionOf(socket).open.slice()) x.res.emit("close");
+}
+
+/** The parser fails again on each packet that follows the one it could not read. */
+export function isEnding(socket: object): boolean {
+  return connectionOf(socket).lastWord !== undefined;
 }
 
 /** Ends a connection with an answer to what could not be parsed, after the answers to what could. */
-export function lastWord(socket: Duplex, text: string): void {
-  if ((socket as Counted)[lastWordKey] !== undefined) return; // The parser fails again on each packet that follows.
-  (socket as Counted)[lastWordKey] = text;
-  if (openExchanges(socket) === 0) endWith(socket, text);
+export function endAfterExchanges(socket: Duplex, lastWord: string): void {
+  const connection = connectionOf(socket);
+  connection.lastWord = lastWord;
+  if (connection.open.length === 0) endWith(socket, lastWord);
 }
 
 const lingerMs = 1_000;

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Limits } from "../contract/proxy.ts";
 import { ProxyError } from "../errors.ts";
 import { onClientError, toResponse } from "./client-error.ts";
-import { connectionClosed, inTurn, lastWord, openExchanges } from "./connection.ts";
+import { afterExchanges, connectionClosed, currentExchange, endAfterExchanges, openExchanges } from "./connection.ts";
 
 export interface Acceptor {
   readonly limits: Required<Limits>;
@@ -28,6 +28,7 @@ export interface Attached {
 }
 
 interface Tunable {
+  shouldUpgradeCallback?: (req: IncomingMessage) => boolean;
   maxHeaderSize?: number;
   connectionsCheckingInterval?: number;
 }
@@ -47,19 +48,21 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
   );
   server.on("connect", (_req: IncomingMessage, socket: Duplex) => {
     socket.on("error", ignore);
-    lastWord(socket, toResponse(new ProxyError("method_not_allowed", "Method CONNECT is not allowed here.")));
+    keepTelling(socket);
+    endAfterExchanges(socket, toResponse(new ProxyError("method_not_allowed", "Method CONNECT is not allowed here.")));
   });
+  // Node from 24.9 on asks, and reads on itself when an offer is not taken; on older ones replay() does it.
+  (server as Tunable).shouldUpgradeCallback = (req) => acceptor.tunnels(req);
   server.on("upgrade", (req: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on("error", ignore);
-    const go = (): void => {
+    keepTelling(socket);
+    afterExchanges(socket, () => {
       if (socket.destroyed) return;
       if (acceptor.tunnels(req)) acceptor.accept(req, responseOn(req, socket), { tunnel: { socket, head } });
       else replay(server, req, socket, head);
-    };
-    if (openExchanges(socket) === 0) go();
-    else inTurn(socket, go);
+    });
   });
-  server.on("clientError", onClientError);
+  server.on("clientError", (error, socket) => onClientError(error, socket, limits.url));
   server.on("connection", (socket: Socket) => {
     if (connections.has(socket)) return;
     connections.add(socket);
@@ -91,16 +94,25 @@ function established(server: Server): "connection" | "secureConnection" {
   return "setSecureContext" in server ? "secureConnection" : "connection";
 }
 
+/** With its parser Node takes its listeners off the socket, also those that a response under way waits for. */
+function keepTelling(socket: Duplex): void {
+  socket.on("drain", tellDrain).on("timeout", tellTimeout);
+}
+
+function tellDrain(this: Duplex): void {
+  currentExchange(this)?.res.emit("drain");
+}
+
+function tellTimeout(this: Duplex): void {
+  currentExchange(this)?.res.emit("timeout");
+}
+
 /** A response for a request that Node has let go of because it asked for an upgrade. */
 function responseOn(req: IncomingMessage, socket: Socket): ServerResponse {
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false; // The parser is gone: nothing can follow on this connection.
   res.assignSocket(socket);
   res.once("finish", () => socket.destroySoon());
-  // What Node has taken off the socket along with its parser.
-  socket.once("close", () => res.emit("close"));
-  socket.on("drain", () => res.emit("drain"));
-  socket.on("timeout", () => res.emit("timeout"));
   return res;
 }
 
@@ -117,7 +129,7 @@ function replay(server: Server, req: IncomingMessage, socket: Socket, head: Buff
     if (use === "upgrade" || use === "http2-settings") continue;
     lines.push(`${name}: ${use === "connection" ? value.replaceAll(/\b(?:upgrade|http2-settings)\b/gi, "") : value}`);
   }
-  socket.off("error", ignore);
+  socket.off("error", ignore).off("drain", tellDrain).off("timeout", tellTimeout);
   socket.unshift(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), head]));
   server.emit(established(server), socket);
 }
