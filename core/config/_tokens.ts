@@ -12,19 +12,7 @@ const quoted = /"(?:[^"\\\n]|\\[^])*"?|'(?:[^'\\\n]|\\[^])*'?/y;
 const regex = /\/(?![*/])(?:[^\\/[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/\w*/y;
 
 /** Words after which a slash begins a regular expression, not a division. */
-const operators = new Set([
-  "return",
-  "typeof",
-  "case",
-  "in",
-  "of",
-  "delete",
-  "void",
-  "throw",
-  "new",
-  "await",
-  "yield",
-]);
+const operators = new Set(["return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "await", "yield"]);
 
 /** Splits JavaScript or TypeScript into tokens without comments: enough to find a place in a config, no parser. */
 export function tokenize(source: string): Token[] {

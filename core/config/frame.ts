@@ -16,31 +16,23 @@ export function frame(source: string, line: number, column: number): string {
   const shown = [line - 1, line, line + 1].flatMap((number) => {
     const text = lines[number - 1];
     if (text === undefined) return [];
-    const row =
-      `${number === line ? ">" : " "} ${String(number).padStart(gutter)} | ${clip(text, start)}`.trimEnd();
-    return number === line
-      ? [row, `  ${" ".repeat(gutter)} | ${blank(text.slice(start, column - 1))}^`]
-      : [row];
+    const row = `${number === line ? ">" : " "} ${String(number).padStart(gutter)} | ${clip(text, start)}`.trimEnd();
+    return number === line ? [row, `  ${" ".repeat(gutter)} | ${blank(text.slice(start, column - 1))}^`] : [row];
   });
   return shown.join("\n");
 }
 
 /**
- * Finds where a config sets an option of a plugin: `locate(source, "alias", "fast.targets.0.model")`. `nth` tells
- * several calls of one factory apart. Reads the source, not the value, so it ends at the last step that is written
- * out there: a missing option is shown at its parent, an unreadable argument at the factory's call.
+ * Finds where a config sets an option of a plugin: `locate(source, "alias", "fast.targets.0.model")`; without a plugin,
+ * of the config itself. `nth` tells several calls of one factory apart. Reads the source, not the value, so it ends at
+ * the last step that is written out there: a missing option is shown at its parent, an unreadable argument at the call.
  */
-export function locate(
-  source: string,
-  plugin: string,
-  path: string,
-  nth = 0,
-): Position | undefined {
+export function locate(source: string, plugin: string, path: string, nth = 0): Position | undefined {
   const tokens = tokenize(source);
-  const calls = findCalls(tokens, camelCase(plugin));
-  const call = calls[nth] ?? calls[0];
-  if (call === undefined) return undefined;
-  const found = path === "" ? call : follow(tokens, { value: call + 2, seen: call, path });
+  const starts = plugin === "" ? findConfig(tokens) : findCalls(tokens, camelCase(plugin));
+  const start = starts[nth] ?? starts[0];
+  if (start === undefined) return undefined;
+  const found = path === "" ? start : follow(tokens, { value: start + 2, seen: start, path });
   return toPosition(source, tokens[found]?.start ?? 0);
 }
 
@@ -61,6 +53,15 @@ function blank(text: string): string {
 
 function camelCase(name: string): string {
   return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** `defineProxy(`, or else `export default`: in both, what is exported comes two tokens later or by that name. */
+function findConfig(tokens: readonly Token[]): number[] {
+  const calls = findCalls(tokens, "defineProxy");
+  const exports = tokens.flatMap((token, index) =>
+    token.text === "export" && tokens[index + 1]?.text === "default" ? [index] : [],
+  );
+  return [...calls, ...exports];
 }
 
 /** Indices of the factory's name where it is called: not where it is imported, declared, or another object's method. */
@@ -88,9 +89,7 @@ function follow(tokens: readonly Token[], step: Step): number {
   const [member] = members;
   if (member === undefined) return step.seen;
   const rest = step.path.slice(member.key.length + 1);
-  return rest === ""
-    ? member.at
-    : follow(tokens, { value: member.value, seen: member.at, path: rest });
+  return rest === "" ? member.at : follow(tokens, { value: member.value, seen: member.at, path: rest });
 }
 
 /** Goes from a bare name to what it was declared as: `alias(routes)` to the `{` of `const routes = {`. */
@@ -102,8 +101,7 @@ function resolveName(tokens: readonly Token[], index: number): number {
   );
   if (declared === -1) return index;
   const assigned = tokens.findIndex(
-    ({ text }, at) =>
-      at > declared && (text === ";" || (text === "=" && tokens[at + 1]?.text !== ">")),
+    ({ text }, at) => at > declared && (text === ";" || (text === "=" && tokens[at + 1]?.text !== ">")),
   );
   return tokens[assigned]?.text === "=" ? assigned + 1 : index;
 }

@@ -38,17 +38,12 @@ export function freshModules(): FreshModules {
 
 /** What belongs to no user's project: packages and this package itself, of which only one copy may run. */
 function foreignModules(): RegExp {
-  const own = new URL("../../", import.meta.url).href.replace(
-    /[\\^$.*+?()[\]{}|]/gu,
-    String.raw`\$&`,
-  );
+  const own = new URL("../../", import.meta.url).href.replace(/[\\^$.*+?()[\]{}|]/gu, String.raw`\$&`);
   return new RegExp(`^(?!file:)|/node_modules/|[?#]|^${own}(?:core|plugins)/`, "u");
 }
 
 function install(foreign: RegExp): FreshModules {
-  return canHook(nodeModule)
-    ? installInProcess(foreign, nodeModule.registerHooks)
-    : installInThread(foreign);
+  return canHook(nodeModule) ? installInProcess(foreign, nodeModule.registerHooks) : installInThread(foreign);
 }
 
 function canHook(module: object): module is { registerHooks: RegisterHooks } {
@@ -96,11 +91,7 @@ function installInThread(foreign: RegExp): FreshModules {
   port1.unref();
   const received = (): string[] => {
     const urls = new Set<string>();
-    for (
-      let entry = receiveMessageOnPort(port1);
-      entry !== undefined;
-      entry = receiveMessageOnPort(port1)
-    ) {
+    for (let entry = receiveMessageOnPort(port1); entry !== undefined; entry = receiveMessageOnPort(port1)) {
       urls.add(String(entry.message));
     }
     return [...urls];

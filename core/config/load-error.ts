@@ -47,11 +47,7 @@ export interface LoadContext {
 
 /** Says where in the user's files a load failed, and what to do. */
 export function toLoadError(error: unknown, context: LoadContext): ConfigLoadError {
-  const fault =
-    parseFault(error) ??
-    missingModule(error) ??
-    missingExport(error, context) ??
-    thrown(error, context);
+  const fault = parseFault(error) ?? missingModule(error) ?? missingExport(error, context) ?? thrown(error, context);
   return new ConfigLoadError(context.file, context.files, fault, { cause: error });
 }
 
@@ -69,18 +65,14 @@ function parseFault(error: unknown): Fault | undefined {
 }
 
 function missingModule(error: unknown): Fault | undefined {
-  if (!(error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND"))
-    return undefined;
-  const [, name, importer] =
-    /Cannot find module '([^']+)'\nRequire stack:\n- (.+)/u.exec(error.message) ?? [];
+  if (!(error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND")) return undefined;
+  const [, name, importer] = /Cannot find module '([^']+)'\nRequire stack:\n- (.+)/u.exec(error.message) ?? [];
   if (name === undefined || importer === undefined) return undefined;
   const isFile = /^(?:\.|\/|file:)/u.test(name);
   return {
     message: `cannot find ${isFile ? "the file" : "the package"} "${name}"`,
     place: placeOf(importer, new RegExp(`(["'])${escape(name)}\\1`, "u")),
-    fix: isFile
-      ? `check the path; it is relative to ${importer}`
-      : `npm install ${packageOf(name)}`,
+    fix: isFile ? `check the path; it is relative to ${importer}` : `npm install ${packageOf(name)}`,
   };
 }
 
@@ -95,8 +87,7 @@ function missingExport(error: unknown, context: LoadContext): Fault | undefined 
   const column = line.indexOf(`${name}(`) + 1 || place.column;
   const exported = Object.values(context.modules).flatMap((module) => Object.keys(module));
   const near = suggest(name, exported);
-  const fix =
-    near === undefined ? `import "${name}" from where it is exported` : `did you mean "${near}"?`;
+  const fix = near === undefined ? `import "${name}" from where it is exported` : `did you mean "${near}"?`;
   return {
     message: `"${name}" is called here, but what it is imported from exports no such name`,
     place: { ...place, column },
@@ -105,8 +96,7 @@ function missingExport(error: unknown, context: LoadContext): Fault | undefined 
 }
 
 function thrown(error: unknown, { files }: LoadContext): Fault {
-  if (!(error instanceof Error))
-    return { message: `the config threw ${String(error)} while it was loaded` };
+  if (!(error instanceof Error)) return { message: `the config threw ${String(error)} while it was loaded` };
   const name = error.name === "Error" ? "" : `${error.name}: `;
   return { message: `${name}${error.message}`, place: placeInStack(error, files) };
 }
@@ -115,8 +105,7 @@ function thrown(error: unknown, { files }: LoadContext): Fault {
 function placeInStack(error: Error, files: readonly string[]): Place | undefined {
   const known = new Set(files);
   for (const row of error.stack?.split("\n") ?? []) {
-    const [, url = "", line = 0, column = 0] =
-      /([^\s(]+|(?<=\()[^)]+?):(\d+):(\d+)\)?$/u.exec(row) ?? [];
+    const [, url = "", line = 0, column = 0] = /([^\s(]+|(?<=\()[^)]+?):(\d+):(\d+)\)?$/u.exec(row) ?? [];
     const file = url.startsWith("file:") ? fileURLToPath(url.replace(/[?#].*$/u, "")) : url;
     if (known.has(file)) return { file, line: Number(line), column: Number(column) };
   }

@@ -1,11 +1,12 @@
 import { existsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, extname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Jiti } from "jiti";
 import type { ConfigFunction, ProxyConfig } from "../contract/proxy.ts";
 import { freshModules, type FreshModules } from "./fresh.ts";
 import { ConfigLoadError, toLoadError } from "./load-error.ts";
+import { extension, importPlugins, own } from "./own-modules.ts";
 
 export interface LoadedConfig {
   readonly config: ProxyConfig | ConfigFunction;
@@ -59,10 +60,7 @@ function refuseMissing(file: string): void {
   });
 }
 
-async function createLoader(
-  file: string,
-  modules: Readonly<Record<string, object>>,
-): Promise<Jiti> {
+async function createLoader(file: string, modules: Readonly<Record<string, object>>): Promise<Jiti> {
   const { createJiti } = await import("jiti");
   return createJiti(file, {
     moduleCache: true,
@@ -75,17 +73,9 @@ async function createLoader(
   });
 }
 
-const extension = extname(import.meta.url);
-
-function own(path: string): string {
-  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
-}
-
 /** Handed to the config as they are, so that it can never load a second copy of core. */
 async function ownModules(): Promise<Record<string, object>> {
-  const plugins = new URL(`../../plugins/index${extension}`, import.meta.url).href;
-  const all: object = await import(plugins);
-  return { plugboard: await import("../index.ts"), "plugboard/plugins": all };
+  return { plugboard: await import("../index.ts"), "plugboard/plugins": await importPlugins() };
 }
 
 /** Transpiled code is run as it is found, so it is never kept in a temporary directory that others can write to. */
@@ -95,34 +85,20 @@ function cacheDirectory(directory: string): string {
   return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "plugboard");
 }
 
-function filesOf(
-  file: string,
-  jiti: Jiti,
-  before: ReadonlySet<string>,
-  fresh: FreshModules | undefined,
-): string[] {
+function filesOf(file: string, jiti: Jiti, before: ReadonlySet<string>, fresh: FreshModules | undefined): string[] {
   const loaded = Object.keys(jiti.cache).filter((key) => !before.has(key) && !isForeign(key));
   const native = (fresh?.imported() ?? []).map((url) => fileURLToPath(url));
   return [...new Set([file, ...loaded, ...native])];
 }
 
 function isForeign(key: string): boolean {
-  return (
-    /[\\/]node_modules[\\/]/u.test(key) ||
-    key.startsWith(own("core/")) ||
-    key.startsWith(own("plugins/"))
-  );
+  return /[\\/]node_modules[\\/]/u.test(key) || key.startsWith(own("core/")) || key.startsWith(own("plugins/"));
 }
 
-function readDefault(
-  exported: object,
-  file: string,
-  files: readonly string[],
-): ProxyConfig | ConfigFunction {
+function readDefault(exported: object, file: string, files: readonly string[]): ProxyConfig | ConfigFunction {
   const value: unknown = "default" in exported ? exported.default : undefined;
   if (isConfig(value)) return value;
-  const has =
-    value === undefined ? "has no default export" : `exports ${describe(value)} as default`;
+  const has = value === undefined ? "has no default export" : `exports ${describe(value)} as default`;
   throw new ConfigLoadError(file, files, {
     message: `the config ${has}`,
     fix: "export default defineProxy({ plugins: [...] })",
@@ -131,10 +107,7 @@ function readDefault(
 
 /** What is in it is validated later, with all that is wrong told at once. */
 function isConfig(value: unknown): value is ProxyConfig | ConfigFunction {
-  return (
-    typeof value === "function" ||
-    (typeof value === "object" && value !== null && !Array.isArray(value))
-  );
+  return typeof value === "function" || (typeof value === "object" && value !== null && !Array.isArray(value));
 }
 
 function describe(value: unknown): string {

@@ -13,9 +13,9 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** One slip in three letters: `prot` may be `port`, `x` may not be `y`. */
+/** Two slips in five letters: `prot` may be `port`, `sever` may be `serve`, `x` may not be `y`. */
 function tolerance(word: string, candidate: string): number {
-  return Math.floor(Math.max(word.length, candidate.length) / 3);
+  return Math.floor(Math.max(word.length, candidate.length) * 0.4);
 }
 
 /** Damerau-Levenshtein in the optimal string alignment form: two swapped neighbours are one slip, not two. */

@@ -19,10 +19,7 @@ export interface WatchOptions {
  * renaming another one onto it, and a mounted volume swaps a link two levels up, neither of which a watch on the file
  * itself would see. A file that is gone is waited for.
  */
-export function watchFiles(
-  onChange: (changed: readonly string[]) => void,
-  options: WatchOptions = {},
-): FileWatcher {
+export function watchFiles(onChange: (changed: readonly string[]) => void, options: WatchOptions = {}): FileWatcher {
   const { debounce = 50, onError = () => {} } = options;
   const files = new Map<string, string>();
   let timer: NodeJS.Timeout | undefined;

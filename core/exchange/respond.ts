@@ -135,8 +135,9 @@ function endUnread(x: ActiveExchange): void {
   else end(x);
 }
 
+/** Node says `complete` only after the last piece was handed over, which may be what led here. */
 function isUnread(x: ActiveExchange): boolean {
-  return x.hasBody && !x.req.complete && !x.broken;
+  return x.hasBody && !x.req.complete && !x.broken && x.bytesIn !== x.contentLength;
 }
 
 /** After commit: a last frame if the relay has one, then the end of the connection, never a clean end of the response. */

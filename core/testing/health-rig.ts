@@ -2,7 +2,7 @@ import type { Proxy } from "../contract/proxy.ts";
 import type { DiscoverySink } from "../contract/services.ts";
 import type { Pool } from "../contract/target.ts";
 import { definePlugin, type Plugin } from "../plugin.ts";
-import { createProxy } from "../proxy.ts";
+import { createQuietProxy } from "./quiet-proxy.ts";
 import { type Answer, type ProbedUpstream, probedUpstream } from "./probed-upstream.ts";
 import { until } from "./within.ts";
 
@@ -49,7 +49,7 @@ export async function withHealthRig(
     },
     remove: (id) => targets.remove(id),
     async start() {
-      proxy = await createProxy(config(settings));
+      proxy = await createQuietProxy(config(settings));
     },
     async stop() {
       await proxy?.close({ deadline: 0 });

@@ -7,7 +7,19 @@ import { until } from "./within.ts";
  * nothing at all, `stuck` a head without the body it declares, `drip` a byte of body now and then, `endless` a body as
  * fast as it is taken, `garbage` bytes that are no HTTP, `reset` a closed connection.
  */
-export type Answer = keyof typeof answers;
+export type Answer =
+  | "ok"
+  | "fail"
+  | "missing"
+  | "redirect"
+  | "hang"
+  | "stuck"
+  | "drip"
+  | "endless"
+  | "garbage"
+  | "reset";
+
+type Reply = (response: ServerResponse, request: IncomingMessage, seen: Counts) => unknown;
 
 /** An upstream that counts its probes and answers them as told. */
 export interface ProbedUpstream {
@@ -30,7 +42,7 @@ export interface ProbedUpstream {
 }
 
 /** What an upstream has seen. */
-interface Record {
+interface Counts {
   probes: number;
   strays: number;
   taken: number;
@@ -39,7 +51,7 @@ interface Record {
 
 /** Opens an upstream on 127.0.0.1 that is probed at `path`. */
 export async function probedUpstream(path: string): Promise<ProbedUpstream> {
-  const seen: Record = { probes: 0, strays: 0, taken: 0, open: 0 };
+  const seen: Counts = { probes: 0, strays: 0, taken: 0, open: 0 };
   const listeners: (() => void)[] = [];
   let script: readonly Answer[] = [];
 
@@ -85,7 +97,7 @@ export async function probedUpstream(path: string): Promise<ProbedUpstream> {
   };
 }
 
-const answers = {
+const answers: Readonly<Record<Answer, Reply>> = {
   ok: (response) => response.end("fine"),
   fail: (response) => response.writeHead(503).end("not now"),
   missing: (response) => response.writeHead(404).end(),
@@ -96,14 +108,14 @@ const answers = {
   endless: (response, _request, seen) => endless(response, seen),
   garbage: (_response, request) => request.socket.end("220 mail.example ESMTP\r\n"),
   reset: (_response, request) => request.socket.resetAndDestroy(),
-} satisfies { [name: string]: (response: ServerResponse, request: IncomingMessage, seen: Record) => unknown };
+};
 
 function drip(response: ServerResponse): void {
   const timer = setInterval(() => response.write("."), 5);
   response.once("close", () => clearInterval(timer));
 }
 
-function endless(response: ServerResponse, seen: Record): void {
+function endless(response: ServerResponse, seen: Counts): void {
   const piece = Buffer.alloc(65_536);
   response.write(piece, (error) => {
     if (error) return;

@@ -1,0 +1,187 @@
+#!/usr/bin/env node
+import { stripVTControlCharacters } from "node:util";
+import {
+  type ArgDef,
+  type ArgsDef,
+  type CommandDef,
+  type ParsedArgs,
+  defineCommand,
+  renderUsage,
+  runCommand,
+} from "citty";
+import { suggest } from "../config/suggest.ts";
+import { checkArgs, hintAt, type StrictArgs } from "./args.ts";
+import { Failure, usageError } from "./failure.ts";
+import { createOutput } from "./output.ts";
+import { version } from "./version.ts";
+
+const config = {
+  type: "string",
+  alias: "c",
+  valueHint: "file",
+  description: "Config file, proxy.config.{ts,mts,js,mjs} by default",
+} as const satisfies ArgDef;
+
+const serve = command({
+  name: "serve",
+  description: "Serve a config; what plugboard does without a command",
+  args: {
+    config,
+    port: {
+      type: "string",
+      alias: "p",
+      valueHint: "number",
+      description: "Port, before $PORT and the config's; 8000 by default",
+    },
+    host: {
+      type: "string",
+      valueHint: "host",
+      description: "Address to listen on, 127.0.0.1 by default; 0.0.0.0 for all",
+    },
+    https: { type: "boolean", description: "Serve HTTPS with a self-signed certificate" },
+    watch: { type: "boolean", alias: "w", description: "Reload when the config or a file that it imports changes" },
+    target: {
+      type: "string",
+      alias: "t",
+      valueHint: "url",
+      description: "Serve these servers without a config; may be repeated",
+    },
+    select: {
+      type: "string",
+      valueHint: "selector",
+      description: "How --target picks a server, round-robin by default",
+    },
+    json: { type: "boolean", description: "One JSON object per line on what happens" },
+  },
+  repeatable: ["target"],
+  async run({ config: file, port, host, https = false, watch = false, json = false, select }, { all }) {
+    const { serve: run } = await import("./serve.ts");
+    await run({ config: file, port, host, https, watch, json, targets: all("target"), select });
+  },
+});
+
+const init = command({
+  name: "init",
+  description: "Write a proxy.config.ts to start from, which runs at once",
+  args: { force: { type: "boolean", description: "Overwrite the one that is there" } },
+  async run({ force = false }) {
+    const { init: run } = await import("./init.ts");
+    await run({ force });
+  },
+});
+
+const check = command({
+  name: "check",
+  description: "Validate a config without serving it, and show what runs in which order",
+  args: { config },
+  async run({ config: file }) {
+    const { check: run } = await import("./check.ts");
+    await run({ config: file });
+  },
+});
+
+const explain = command({
+  name: "explain",
+  description: "Show what a request would do, phase by phase, without sending it",
+  args: {
+    method: {
+      type: "positional",
+      required: false,
+      description: "Method of the request, as in: explain POST /v1/chat/completions",
+    },
+    path: { type: "positional", required: false, description: "Path of the request" },
+    model: { type: "string", alias: "m", valueHint: "name", description: "Explain a chat request for this model" },
+    body: { type: "string", valueHint: "file", description: "File with the request's body; - for standard input" },
+    header: {
+      type: "string",
+      alias: "H",
+      valueHint: "name: value",
+      description: "Header of the request; may be repeated",
+    },
+    config,
+    json: { type: "boolean", description: "As one JSON object" },
+  },
+  repeatable: ["header"],
+  async run({ method, path, model, body, config: file, json = false }, { all }) {
+    const { explain: run } = await import("./explain.ts");
+    const target = [method, path].filter((part) => part !== undefined);
+    await run({ config: file, model, target, body, headers: all("header"), json });
+  },
+});
+
+const commands: Readonly<Record<string, Command>> = { serve, init, check, explain };
+
+interface Command {
+  readonly definition: CommandDef;
+  run(raw: readonly string[]): Promise<void>;
+}
+
+interface CommandOptions<A extends ArgsDef> {
+  readonly name: string;
+  readonly description: string;
+  readonly args: A;
+  readonly repeatable?: readonly string[];
+  run(args: ParsedArgs<A>, strict: StrictArgs): Promise<void>;
+}
+
+/** A citty command that is strict about what it is given. */
+function command<A extends ArgsDef>({ name, description, args, repeatable, run }: CommandOptions<A>): Command {
+  const definition = defineCommand({
+    meta: { name: `plugboard ${name}`, version, description },
+    args,
+    run: (context) => run(context.args, checkArgs(context.rawArgs, args, repeatable)),
+  });
+  return {
+    definition: { meta: definition.meta, args },
+    async run(raw) {
+      await runCommand(definition, { rawArgs: [...raw] });
+    },
+  };
+}
+
+async function main(raw: readonly string[]): Promise<void> {
+  const [first = ""] = raw;
+  if (first === "help") return print(await usage());
+  return first === "" || first.startsWith("-") ? serveOrTell(raw) : runNamed(first, raw.slice(1));
+}
+
+async function serveOrTell(raw: readonly string[]): Promise<void> {
+  if (raw.includes("--version") || raw.includes("-v")) return print(version);
+  return asksForHelp(raw) ? print(await usage()) : serve.run(raw);
+}
+
+async function runNamed(name: string, raw: readonly string[]): Promise<void> {
+  const found = commands[name];
+  if (found === undefined) throw unknownCommand(name);
+  return asksForHelp(raw) ? print(await renderUsage(found.definition)) : found.run(raw);
+}
+
+function asksForHelp(raw: readonly string[]): boolean {
+  return raw.includes("--help") || raw.includes("-h");
+}
+
+function usage(): Promise<string> {
+  const subCommands = Object.fromEntries(Object.entries(commands).map(([name, { definition }]) => [name, definition]));
+  const meta = { name: "plugboard", version, description: "Plugin-based programmable proxy for HTTP and LLM backends" };
+  return renderUsage({ meta, args: serve.definition.args, subCommands });
+}
+
+function print(text: string): void {
+  process.stdout.write(`${process.stdout.isTTY ? text : stripVTControlCharacters(text)}\n`);
+}
+
+function unknownCommand(word: string): Failure {
+  const names = Object.keys(commands);
+  const near = suggest(word, names);
+  const fix = near === undefined ? `the commands are ${names.join(", ")}` : `did you mean plugboard ${near}?`;
+  return usageError(`unknown command ${word}`, hintAt(word) ?? fix);
+}
+
+const raw = process.argv.slice(2);
+try {
+  await main(raw);
+} catch (error) {
+  const failure = error instanceof Failure ? error : new Failure(1, String(error), { cause: error });
+  createOutput(raw.includes("--json")).warn("failed", failure);
+  process.exit(failure.exitCode);
+}

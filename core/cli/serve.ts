@@ -1,0 +1,112 @@
+import { formatWithOptions } from "node:util";
+import { type ConsolaReporter, consola } from "consola";
+import type { ProxyConfig } from "../contract/proxy.ts";
+import { createProxy } from "../proxy.ts";
+import { parsePort } from "./args.ts";
+import { listTargets, showReadiness } from "./banner.ts";
+import { type ConfigSource, configPath, readConfig, shorten, toFailure } from "./config-source.ts";
+import { usageError } from "./failure.ts";
+import { listen } from "./listen.ts";
+import { createOutput, note, type Output } from "./output.ts";
+import { quickConfig } from "./quick-config.ts";
+import { createReloader } from "./reloader.ts";
+import { handleSignals } from "./signals.ts";
+import { version } from "./version.ts";
+
+export interface ServeOptions {
+  readonly config?: string;
+  readonly port?: string;
+  readonly host?: string;
+  readonly https: boolean;
+  readonly watch: boolean;
+  readonly json: boolean;
+  readonly targets: readonly string[];
+  readonly select?: string;
+}
+
+/** Load balancers need the time to see that this proxy is about to go. */
+const limits = { drainDelay: 2_000, drainIdle: 3_000 };
+
+/** Starts to serve, and goes on until a signal ends the process. */
+export async function serve(options: ServeOptions): Promise<void> {
+  refuseContradictions(options);
+  const chooseAddress = addressChooser(options);
+  const output = createOutput(options.json);
+  if (options.json) consola.setReporters([jsonReporter]);
+  const started = handleSignals(output);
+  const source = await readSource(options);
+  const { config, file } = source;
+  const proxy = await createProxy(config, { limits }).catch((error: unknown) => {
+    throw toFailure(error, source);
+  });
+  const addressOf = (next: ProxyConfig): string => showAddress(chooseAddress(next));
+  const reloader = file === undefined ? undefined : createReloader({ proxy, file, source, output, addressOf });
+  started({
+    active: () => proxy.status().active,
+    reload: () => (reloader === undefined ? tellNoReload(output) : reloader.reload("SIGHUP")),
+    close(deadline) {
+      reloader?.close();
+      return proxy.close({ deadline });
+    },
+  });
+  const address = await listen(proxy, { ...chooseAddress(config), https: options.https }).catch(
+    async (error: unknown) => {
+      await proxy.close({ deadline: 0 });
+      throw error;
+    },
+  );
+  if (options.watch) reloader?.watch();
+  const { plugins } = proxy.status();
+  const ready = {
+    ...address,
+    version,
+    plugins,
+    targets: listTargets(proxy.pools()),
+    ms: Math.round(performance.now()),
+  };
+  const watched = options.watch ? " (watched)" : "";
+  output.tell("ready", showReadiness({ ...ready, config: file && `${shorten(file)}${watched}` }), {
+    ...ready,
+    config: file,
+    pid: process.pid,
+  });
+}
+
+function refuseContradictions({ config, watch, targets, select }: ServeOptions): void {
+  if (select !== undefined && targets.length === 0)
+    throw usageError("--select is for --target", "choose the selector in the config");
+  if (targets.length === 0) return;
+  if (config !== undefined)
+    throw usageError("--target goes without a config", "drop --config, or name the targets in it");
+  if (watch) throw usageError("--watch is for a config, and --target goes without one", "drop --watch");
+}
+
+/** Flags before the environment, the environment before the config. */
+function addressChooser({ port, host }: ServeOptions): (config: ProxyConfig) => { port: number; host: string } {
+  const { PORT } = process.env;
+  const inherited = PORT === undefined || PORT === "" ? undefined : parsePort(PORT, "PORT");
+  const asked = port === undefined ? inherited : parsePort(port, "--port");
+  return (config) => ({ port: asked ?? config.port ?? 8000, host: host ?? config.host ?? "127.0.0.1" });
+}
+
+async function readSource({ config, targets, select, watch }: ServeOptions): Promise<ConfigSource> {
+  if (targets.length > 0) return { config: await quickConfig(targets, select), file: undefined, files: [] };
+  return readConfig(configPath(config), "serve", { watch }).catch((error: unknown) => {
+    throw toFailure(error);
+  });
+}
+
+function showAddress({ port, host }: { port: number; host: string }): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+function tellNoReload(output: Output): void {
+  output.tell("reload-ignored", note("SIGHUP: nothing to reload, there is no config file"));
+}
+
+const jsonReporter: ConsolaReporter = {
+  log({ date, type, tag, args }) {
+    const message = formatWithOptions({ colors: false }, ...args);
+    process.stdout.write(`${JSON.stringify({ time: date.toISOString(), event: "log", level: type, tag, message })}\n`);
+  },
+};
