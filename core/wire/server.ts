@@ -3,6 +3,7 @@ import { Server as NetServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Limits } from "../contract/proxy.ts";
 import { ProxyError } from "../errors.ts";
+import { tooManyHeaders } from "./request-head.ts";
 import { onClientError, toResponse } from "./client-error.ts";
 import { afterExchanges, connectionClosed, currentExchange, endAfterExchanges, openExchanges } from "./connection.ts";
 
@@ -59,6 +60,8 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
     afterExchanges(socket, () => {
       if (socket.destroyed) return;
       if (acceptor.tunnels(req)) acceptor.accept(req, responseOn(req, socket), { tunnel: { socket, head } });
+      else if (req.rawHeaders.length > limits.headerCount * 2)
+        endAfterExchanges(socket, toResponse(tooManyHeaders(limits.headerCount)));
       else replay(server, req, socket, head);
     });
   });
