@@ -1,0 +1,85 @@
+import type { Target } from "../../core/index.ts";
+import type { Prober } from "./_probe.ts";
+
+export interface ChecksOptions {
+  readonly fall: number;
+  readonly rise: number;
+  readonly prober: Prober;
+  /** A target is down for a reason, or up; `first` is the word of its first probe. */
+  turned(id: string, failure: string | undefined, first: boolean): void;
+}
+
+/** The checks of the targets there are. */
+export interface Checks {
+  /**
+   * Forgets the targets that left and probes those that are new; resolves when these have an answer. Of those that are
+   * `trusted` the first failure is one of `fall`, and not enough.
+   */
+  follow(targets: readonly Target[], trusted?: ReadonlySet<Target>): Promise<void>;
+  /** Probes all that are not being probed. */
+  round(): void;
+  stop(): void;
+}
+
+interface Check {
+  readonly id: string;
+  readonly origin: string;
+  /** Undefined until the first probe. */
+  up: boolean | undefined;
+  /** Probes in a row that said the opposite of `up`. */
+  streak: number;
+  running: AbortController | undefined;
+}
+
+export function createChecks(options: ChecksOptions): Checks {
+  const checks = new Map<string, Check>();
+  let stopped = false;
+
+  async function probe(check: Check): Promise<void> {
+    const cancel = (check.running = new AbortController());
+    const failure = await options.prober.probe(check.origin, cancel);
+    check.running = undefined;
+    // What a target said that has left meanwhile concerns nobody.
+    if (checks.get(check.id) === check) settle(check, failure);
+  }
+
+  function settle(check: Check, failure: string | undefined): void {
+    const passed = failure === undefined;
+    check.streak = passed === check.up ? 0 : check.streak + 1;
+    const first = check.up === undefined;
+    const enough = first ? 1 : passed ? options.rise : options.fall;
+    if (check.streak < enough) return;
+    check.up = passed;
+    check.streak = 0;
+    options.turned(check.id, failure, first);
+  }
+
+  function forget(check: Check): void {
+    checks.delete(check.id);
+    check.running?.abort();
+  }
+
+  return {
+    async follow(targets, trusted) {
+      if (stopped) return;
+      const present = new Map(targets.map((target) => [target.id, target]));
+      for (const check of checks.values()) if (present.get(check.id)?.origin !== check.origin) forget(check);
+      const added = [...present.values()].filter(({ id }) => !checks.has(id));
+      await Promise.all(
+        added.map((target) => {
+          const { id, origin } = target;
+          const check: Check = { id, origin, up: trusted?.has(target) || undefined, streak: 0, running: undefined };
+          checks.set(id, check);
+          return probe(check);
+        }),
+      );
+    },
+    round() {
+      for (const check of checks.values()) if (check.running === undefined) void probe(check);
+    },
+    stop() {
+      stopped = true;
+      for (const check of checks.values()) forget(check);
+    },
+  };
+}

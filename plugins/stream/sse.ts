@@ -1,0 +1,103 @@
+import * as v from "valibot";
+import {
+  definePlugin,
+  type Exchange,
+  type Plugin,
+  type ProxyError,
+  type Relay,
+  type Slot,
+  type UpstreamHead,
+} from "../../core/index.ts";
+import { type Usage, UsageFinder } from "./_usage.ts";
+
+export interface SseOptions {
+  /** Milliseconds of upstream silence after which a stream counts as broken; 0 is no limit. @default 300000 */
+  idle?: number;
+  /**
+   * How a broken stream is told before the connection is cut: `"data"` as an event without a name, which clients of
+   * OpenAI's API throw as their error; `"event"` as one named `error`; false cuts without a word. @default "data"
+   */
+  errorEvent?: "data" | "event" | false;
+}
+
+interface Settings {
+  readonly idle: number;
+  readonly errorEvent: "data" | "event" | false;
+}
+
+const schema: v.GenericSchema<SseOptions, Settings> = v.strictObject({
+  idle: v.optional(
+    v.pipe(v.number(), v.integer("Expected whole milliseconds"), v.minValue(0, "Expected 0 or more")),
+    300_000,
+  ),
+  errorEvent: v.optional(v.union([v.picklist(["data", "event"]), v.literal(false)]), "data"),
+} satisfies { [K in keyof Required<SseOptions>]: v.GenericSchema<SseOptions[K], unknown> });
+
+/**
+ * Relays server-sent events unchanged, tells a break, and notes the token usage.
+ *
+ * For every proxy in front of an API that streams `text/event-stream`; answers of other types, and compressed ones, it
+ * leaves alone. Bytes pass as they came, chunk by chunk. A stream that breaks, or is silent for `idle`, gets one error
+ * event of its own and is then cut, never ended. Usage as OpenAI's and Anthropic's APIs tell it goes into the slot
+ * "usage", for plugins that count or log.
+ *
+ * @example
+ * sse({ idle: 60_000, errorEvent: "event" });
+ */
+export const sse: (options?: SseOptions) => Plugin = definePlugin({
+  name: "sse",
+  options: schema,
+  setup(proxy, options) {
+    const slot = proxy.slot<Usage>("usage");
+    proxy.provide("relay", "sse", {
+      match: (_x, head) => isEventStream(head),
+      create: (x) => new SseRelay(x, slot, options),
+    });
+  },
+});
+
+class SseRelay implements Relay {
+  readonly idle: number;
+  readonly #x: Exchange;
+  readonly #slot: Slot<Usage>;
+  readonly #errorEvent: Settings["errorEvent"];
+  readonly #finder: UsageFinder = new UsageFinder();
+
+  constructor(x: Exchange, slot: Slot<Usage>, settings: Settings) {
+    this.#x = x;
+    this.#slot = slot;
+    this.idle = settings.idle;
+    this.#errorEvent = settings.errorEvent;
+  }
+
+  data(chunk: Uint8Array): Uint8Array {
+    if (this.#finder.feed(chunk)) this.#slot.set(this.#x, this.#finder.usage);
+    return chunk;
+  }
+
+  broken(error: ProxyError): Uint8Array | null {
+    return this.#errorEvent === false ? null : toEvent(error, this.#errorEvent);
+  }
+}
+
+function isEventStream({ headers }: UpstreamHead): boolean {
+  const encoding = headers["content-encoding"];
+  if (encoding !== undefined && encoding !== "identity") return false;
+  const type = headers["content-type"];
+  return typeof type === "string" && /^text\/event-stream\s*(;|$)/i.test(type);
+}
+
+/**
+ * The blank lines before it end what the break left open, whatever that is: half a line, a line without its event's
+ * end, the CR of a CRLF. Where nothing was left open they mean nothing.
+ */
+function toEvent(error: ProxyError, kind: "data" | "event"): Uint8Array {
+  const body = { message: error.message, type: "server_error", code: error.code, param: null };
+  const name = kind === "event" ? "event: error\n" : "";
+  return Buffer.from(`\n\n${name}data: ${escapeBreaks(JSON.stringify({ error: body }))}\n\n`);
+}
+
+/** JSON escapes CR and LF; some clients break lines at these as well. */
+function escapeBreaks(json: string): string {
+  return json.replace(/[\u0085\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
