@@ -1,0 +1,33 @@
+import type { ExplainRequest, ProxyConfig, Status } from "plugboard";
+import { onTestFinished } from "vitest";
+import { rehearse } from "../../../core/explain/rehearsal.ts";
+import type { ActiveExchange } from "../../../core/exchange/exchange.ts";
+import { Generation } from "../../../core/generation/generation.ts";
+import { ProxyState } from "../../../core/proxy-state.ts";
+import { readHead } from "../../../core/wire/request-head.ts";
+
+/** An exchange on its default route, as far as reading its head; nothing of it is sent anywhere. */
+export async function rehearsed(
+  config: ProxyConfig = { plugins: [] },
+  request: ExplainRequest = {},
+): Promise<ActiveExchange> {
+  const proxy = new ProxyState();
+  const generation = await Generation.load(config, proxy, { number: 1, mode: "check", status: () => idle });
+  onTestFinished(() => generation.close());
+  await generation.discover();
+  const x = rehearse(generation, request);
+  const fault = readHead(x, proxy.limits);
+  if (fault !== undefined) throw fault;
+  x.route = generation.defaultRoute;
+  return x;
+}
+
+const idle: Status = {
+  generation: 1,
+  active: 0,
+  draining: false,
+  startedAt: 0,
+  plugins: [],
+  reloadError: undefined,
+  stale: [],
+};

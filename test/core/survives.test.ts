@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { inChild } from "./in-child.ts";
+
+// What the types refuse is still written, in JavaScript. It may spoil its own request; it may not end the process.
+
+const life = (hooks: string): string => `
+  import { createProxy, definePlugin } from "plugboard";
+  const guilty = definePlugin({ name: "guilty", setup: () => (${hooks}) });
+  const mem = definePlugin({
+    name: "mem",
+    setup(proxy) {
+      proxy.provide("discovery", "mem", { start: (sink) => sink.replace([{ url: "mem://a" }]) });
+      proxy.provide("transport", "mem", {
+        schemes: ["mem"],
+        send(target, x, sink) {
+          sink.connected(), sink.head(200, {}), sink.end();
+          return { abort() {}, resume() {} };
+        },
+      });
+    },
+  });
+  const proxy = await createProxy({ plugins: [mem(), guilty()] });
+  const { url } = await proxy.listen();
+  const answered = fetch(url + "/spoil").then((response) => response.text(), () => "cut");
+  await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, 200))]);
+  console.log("status", (await fetch(url + "/")).status);
+  await proxy.close({ deadline: 0 });
+`;
+
+test.each([
+  ["a gate that answers null, later", '{ request: async (x) => (x.path === "/spoil" ? null : undefined) }'],
+  ["a gate that answers a text, later", '{ inspect: async (x) => (x.path === "/spoil" ? "no" : undefined) }'],
+  ["an async observer that rejects", "{ end: async () => { throw new Error('boom'); } }"],
+  ["an async attempt observer that rejects", "{ attemptEnd: async () => { throw new Error('boom'); } }"],
+  [
+    "an async upstreamResponse that rejects",
+    "{ upstreamResponse: async (x) => { if (x.path === '/spoil') throw new Error('boom'); } }",
+  ],
+  [
+    "an async error hook that rejects",
+    "{ admit: (x) => { if (x.path === '/spoil') throw new Error('a'); }, error: async () => { throw new Error('boom'); } }",
+  ],
+])("%s does not end the process", { timeout: 20_000 }, async (_what, hooks) => {
+  const { code, stdout } = await inChild(life(hooks));
+  expect(stdout).toContain("status 200");
+  expect(code).toBe(0);
+});
