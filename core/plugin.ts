@@ -63,6 +63,10 @@ export function definePlugin<S extends AnySchema | undefined = undefined, H exte
     definition: definition,
     input,
   });
+  // What a config shows that forgot to call it.
+  Object.defineProperty(factory, "name", {
+    value: definition.name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
+  });
   return factory as unknown as Factory<S>;
 }
 

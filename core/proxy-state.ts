@@ -28,6 +28,7 @@ export class ProxyState {
   readonly startedAt: number = Date.now();
   limits: Required<Limits> = defaults;
   draining = false;
+  closed = false;
   /** Exchanges that wait for, or are in, a second or later attempt. */
   retrying = 0;
   reloadError: string | undefined;

@@ -10,7 +10,7 @@ import { acceptExchange } from "./exchange/accept.ts";
 import { Generation } from "./generation/generation.ts";
 import { ProxyState } from "./proxy-state.ts";
 import { drain, endAll } from "./wire/drain.ts";
-import { attach, type Attached, type Extras } from "./wire/server.ts";
+import { attach, type Attached, type Extras, tune } from "./wire/server.ts";
 
 export interface ProxyOptions {
   /** @default "serve" */
@@ -40,6 +40,8 @@ class Runtime implements Proxy {
   readonly #mode: Mode;
   #config: ProxyConfig | ConfigFunction;
   #current: Generation | undefined;
+  /** On its way to be the current one. */
+  #loading: Generation | undefined;
   #number = 0;
   #retired: Set<Generation> = new Set();
   #servers: Attached[] = [];
@@ -74,7 +76,7 @@ class Runtime implements Proxy {
     const accept = (req: IncomingMessage, res: ServerResponse, extras?: Extras): void => this.#accept(req, res, extras);
     const tunnels = (req: IncomingMessage): boolean =>
       this.#generation().upgrades.has(String(req.headers.upgrade).toLowerCase());
-    this.#servers.push(attach(server, { limits: this.#state.limits, accept, tunnels, listener: this.listener }));
+    this.#servers.push(attach(server, { limits: () => this.#state.limits, accept, tunnels, listener: this.listener }));
   }
 
   async fetch(request: Request): Promise<Response> {
@@ -97,12 +99,17 @@ class Runtime implements Proxy {
         mode: this.#mode,
         status: () => this.status(),
       });
+      this.#loading = next;
       await next.start();
+      if (this.#closing !== undefined) throw new Error("this proxy is closed");
       this.#swap(next, config, number);
     } catch (error) {
+      if (this.#current !== undefined) this.#state.ledger.keepReporters(this.#current.registry.reporters);
       this.#state.reloadError = error instanceof Error ? error.message : String(error);
       if (this.#current === undefined) await this.#state.ledger.close();
       throw error;
+    } finally {
+      this.#loading = undefined;
     }
     return { generation: number };
   }
@@ -115,16 +122,15 @@ class Runtime implements Proxy {
     this.#number = number;
     this.#state.reloadError = undefined;
     this.#state.ledger.keepReporters(next.registry.reporters);
+    for (const { server } of this.#servers) tune(server, this.#state.limits);
     if (old !== undefined) this.#retire(old);
   }
 
   #retire(old: Generation): void {
     this.#retired.add(old);
     void old.retire().then(() => this.#retired.delete(old));
-    if (this.#retired.size > this.#state.limits.generations) {
-      const [oldest] = this.#retired;
-      void oldest?.close();
-    }
+    const open = [...this.#retired].filter((generation) => !generation.closed);
+    if (open.length > this.#state.limits.generations) void open[0]?.close();
   }
 
   explain(request: ExplainRequest = {}): Promise<Explanation> {
@@ -163,11 +169,13 @@ class Runtime implements Proxy {
       server.closeAllConnections();
       for (const socket of connections) socket.destroy();
     }
+    await this.#loading?.close();
     await this.#reloading;
     const generations = [...this.#retired, ...(this.#current === undefined ? [] : [this.#current])];
     await Promise.all(generations.map((generation) => generation.close()));
     await state.ledger.close();
     state.active.close();
+    state.closed = true;
   }
 
   #generation(): Generation {

@@ -1,10 +1,10 @@
-import { inspect } from "node:util";
 import type { AnySchema } from "../contract/schema.ts";
 import type { PluginInstance } from "../plugin.ts";
 import type { ProxyConfig } from "../contract/proxy.ts";
 import { type ConfigProblem, ConfigError } from "./config-error.ts";
 import { configSchema } from "./schema.ts";
 import { knownKeys, knownValues } from "./known-keys.ts";
+import { showValue, withoutReceived } from "./show-value.ts";
 import { suggest } from "./suggest.ts";
 
 export interface ValidPlugin {
@@ -20,7 +20,7 @@ interface Issue {
 /** Flattens groups, drops what is switched off, and refuses what is not a plugin. */
 function listPlugins(config: ProxyConfig): PluginInstance[] {
   if (config === null || typeof config !== "object" || !Array.isArray(config.plugins)) {
-    const received = inspect(config, { depth: 1, breakLength: Infinity }).slice(0, 80);
+    const received = showValue(config);
     throw new ConfigError([
       {
         plugin: "",
@@ -42,7 +42,7 @@ function listPlugins(config: ProxyConfig): PluginInstance[] {
       plugin: `plugins[${index}]`,
       path: "",
       message: "is not a plugin",
-      received: show(entry),
+      received: showValue(entry),
       index,
       fix,
     });
@@ -68,7 +68,7 @@ export async function validateConfig(config: ProxyConfig): Promise<ValidPlugin[]
           plugin: label(index, instance),
           path: "",
           message: "takes no options",
-          received: show(instance.input),
+          received: showValue(instance.input),
           index,
         });
       }
@@ -117,7 +117,13 @@ async function check(
   plugin: string,
   index: number,
 ): Promise<{ problems: ConfigProblem[]; value: unknown }> {
-  const result = (await schema["~standard"].validate(input)) as { issues?: readonly Issue[]; value?: unknown };
+  let result: { issues?: readonly Issue[]; value?: unknown };
+  try {
+    result = (await schema["~standard"].validate(input)) as typeof result;
+  } catch (error) {
+    const message = `its options schema failed: ${error instanceof Error ? error.message : String(error)}`;
+    return { problems: [{ plugin, path: "", message, index }], value: undefined };
+  }
   return {
     problems: (result.issues ?? []).map((issue) => ({ ...toProblem(issue, input, schema), plugin, index })),
     value: result.value,
@@ -130,8 +136,8 @@ function toProblem(issue: Issue, input: unknown, schema: unknown): Omit<ConfigPr
   const fix = nearMiss(schema, keys, received);
   return {
     path: keys.map(String).join("."),
-    message: fix?.unknownKey === true ? "unknown option" : issue.message,
-    received: show(received),
+    message: fix?.unknownKey === true ? "unknown option" : withoutReceived(issue.message),
+    received: showValue(received, keys),
     ...(fix === undefined ? {} : { fix: fix.text }),
   };
 }
@@ -161,15 +167,4 @@ function valueAt(input: unknown, keys: readonly PropertyKey[]): unknown {
     value = (value as Record<PropertyKey, unknown>)[key];
   }
   return value;
-}
-
-const secret = /key|token|secret|password|authorization/i;
-
-function show(value: unknown): string {
-  const text = inspect(value, { depth: 1, breakLength: Infinity, maxStringLength: 60, maxArrayLength: 4 });
-  // A misplaced object may hold credentials: its values are not for a terminal or a log.
-  if (typeof value === "object" && secret.test(text))
-    return Array.isArray(value) ? "[...]" : `{ ${Object.keys(value ?? {}).join(", ")} }`;
-  const shown = text.replaceAll(/\/\/[^/@\s]+@/g, "//***@");
-  return shown.length > 80 ? `${shown.slice(0, 77)}...` : shown;
 }

@@ -35,11 +35,14 @@ export function acceptExchange(
 
 function start(x: ActiveExchange, extras: Extras | undefined): void {
   const { generation, req, res } = x;
+  if (generation.proxy.closed) return fail(x, new ProxyError("draining", "The proxy is shut down."));
   const fault = readHead(x, generation.proxy.limits) ?? checkUpgrade(x);
   if (fault !== undefined) {
     res.shouldKeepAlive = false;
     return fail(x, fault);
   }
+  // Node from 24.9 on reads past an upgrade that is not taken, but may lose what was pipelined behind it.
+  if (x.upgradeTo !== undefined && x.tunnel === undefined) res.shouldKeepAlive = false;
   if (extras?.expectationFailed === true) {
     return fail(x, new ProxyError("expectation_failed", 'Only "Expect: 100-continue" can be met.'));
   }
@@ -58,7 +61,8 @@ function finish(x: ActiveExchange): void {
   if (x.ended) return;
   x.ended = true;
   const { res, generation, current } = x;
-  if (!res.writableFinished && x.tunnel === undefined) left(x);
+  const tunnelled = x.tunnel !== undefined && x.committed;
+  if (!res.writableFinished && !tunnelled) left(x);
   if (current !== undefined && current.state !== "done") current.abandon("client-abort");
   generation.proxy.active.remove(x);
   if (x.retried) generation.proxy.retrying -= 1;

@@ -67,7 +67,7 @@ function retryOrFail(x: ActiveExchange, kind: RetryClass, error: ProxyError, ask
   x.retried = true;
   const delay = Math.random() * Math.min(250, 25 * 2 ** (x.attempt - 1));
   setTimeout(() => {
-    if (!x.ended) nextAttempt(x);
+    if (!x.over) nextAttempt(x);
   }, delay);
 }
 

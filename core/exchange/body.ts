@@ -54,7 +54,7 @@ function taken(x: ActiveExchange, body: Buffer): void {
   x.req.off("data", onData).off("end", onEnd);
   x.intake = undefined;
   x.body = body;
-  if (!x.ended) next(x);
+  if (!x.over) next(x);
 }
 
 /**
@@ -86,5 +86,5 @@ function peeked(x: ActiveExchange, body: Buffer | undefined): void {
   x.req.off("data", onFirstPiece).off("end", onEmpty);
   x.intake = undefined;
   x.body = body;
-  if (!x.ended) next(x);
+  if (!x.over) next(x);
 }

@@ -143,11 +143,16 @@ export class ActiveExchange implements Exchange {
   }
 
   json<T = unknown>(): T | undefined {
-    if (!this.#parsed) {
+    if (!this.#parsed && this.body !== undefined) {
       this.#parsed = true;
       this.#json = parse(this.body);
     }
     return this.#json as T | undefined;
+  }
+
+  /** Answered or gone: whatever comes late has nothing to do any more. */
+  get over(): boolean {
+    return this.ended || this.committed;
   }
 
   get hasBody(): boolean {

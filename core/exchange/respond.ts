@@ -15,6 +15,8 @@ export function sendReply(x: ActiveExchange, reply: Reply): void {
   const headers: HeaderRecord = Object.create(null);
   for (const [name, value] of Object.entries(reply.headers ?? {}))
     headers[name.toLowerCase()] = value as string | string[];
+  delete headers["transfer-encoding"];
+  delete headers["content-length"];
   if (reply.status !== 204 && reply.status !== 304) headers["content-length"] = String(body?.length ?? 0);
   x.committed = true;
   x.status = reply.status;

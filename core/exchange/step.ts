@@ -22,7 +22,7 @@ export function step<T>(
   if (!isPromise(value)) return next(x, value);
   value.then(
     (late) => {
-      if (!x.ended) next(x, late);
+      if (!x.over) next(x, late);
     },
     (error: unknown) => fail(x, toProxyError(error)),
   );

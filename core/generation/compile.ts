@@ -49,7 +49,7 @@ export function compile(hooks: readonly RegisteredHook[], log: ConsolaInstance):
     resolve: chain<void | Route | Reply>("resolve", of("resolve")),
     admit: chain("admit", of("admit")),
     upstreamRequest: chain<void>("upstreamRequest", of("upstreamRequest")),
-    upstreamResponse: edit(of("upstreamResponse")),
+    upstreamResponse: edit(of("upstreamResponse"), log),
     error: firstReply(of("error"), log),
     attemptEnd: observe<[Exchange, Target, Outcome]>("attemptEnd", of("attemptEnd"), log),
     end: observe<[Exchange, Outcome]>("end", of("end"), log),
@@ -60,6 +60,11 @@ export function compile(hooks: readonly RegisteredHook[], log: ConsolaInstance):
 
 export function isPromise(value: unknown): value is Promise<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
+/** Types refuse an asynchronous observer; JavaScript does not, and its rejection must not end the process. */
+function ignoreLate(late: Promise<unknown>, plugin: string, phase: HookName, log: ConsolaInstance): void {
+  late.catch((error: unknown) => log.error(`plugin ${plugin} threw in phase ${phase}:`, error));
 }
 
 /** Blames a plugin for what its hook threw; a ProxyError is meant and passes. */
@@ -99,12 +104,14 @@ function chain<T>(
   return (x) => rest(x, 0);
 }
 
-function edit(hooks: readonly Named<Hooks["upstreamResponse"]>[]): Phases["upstreamResponse"] {
+function edit(hooks: readonly Named<Hooks["upstreamResponse"]>[], log: ConsolaInstance): Phases["upstreamResponse"] {
   if (hooks.length === 0) return null;
   return (x, head) => {
     for (const { plugin, handler } of hooks) {
       try {
-        if (handler(x, head) === "retry") return "retry";
+        const answer: unknown = handler(x, head);
+        if (answer === "retry") return "retry";
+        if (isPromise(answer)) ignoreLate(answer, plugin, "upstreamResponse", log);
       } catch (error) {
         throw blame(error, plugin, "upstreamResponse");
       }
@@ -120,7 +127,8 @@ function firstReply(hooks: readonly Named<Hooks["error"]>[], log: ConsolaInstanc
     for (const { plugin, handler } of hooks) {
       try {
         const reply = handler(x, error);
-        if (reply !== undefined) return reply;
+        if (isPromise(reply)) ignoreLate(reply, plugin, "error", log);
+        else if (reply !== undefined) return reply;
       } catch (thrown) {
         log.error(`plugin ${plugin} threw in phase error:`, thrown);
       }
@@ -138,7 +146,8 @@ function observe<A extends unknown[]>(
   return (...args) => {
     for (const { plugin, handler } of hooks) {
       try {
-        handler(...args);
+        const late: unknown = handler(...args);
+        if (isPromise(late)) ignoreLate(late, plugin, phase, log);
       } catch (error) {
         log.error(`plugin ${plugin} threw in phase ${phase}:`, error);
       }

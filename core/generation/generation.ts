@@ -5,7 +5,7 @@ import { validateConfig, type ValidPlugin } from "../config/validate.ts";
 import type { Outcome, UpstreamHead } from "../contract/exchange.ts";
 import type { ConfigFunction, ProxyConfig } from "../contract/proxy.ts";
 import type { Route } from "../contract/route.ts";
-import type { Relay, Transport } from "../contract/services.ts";
+import type { Awaitable, Relay, Transport } from "../contract/services.ts";
 import type { Mode, Status } from "../contract/setup.ts";
 import type { ActiveExchange } from "../exchange/exchange.ts";
 import type { ProxyState } from "../proxy-state.ts";
@@ -44,6 +44,7 @@ export class Generation {
   readonly upgrades: ReadonlySet<string>;
   /** Exchanges under way. */
   active = 0;
+  closed = false;
   readonly #trusted: TrustedProxies;
   readonly #relays: readonly RelayProvider[];
   readonly #transports: Map<string, Transport> = new Map();
@@ -112,7 +113,7 @@ export class Generation {
       await this.discover();
       await this.#tasks.start();
       this.#flush();
-      for (const { task } of this.registry.ready) await task();
+      for (const { plugin, task } of this.registry.ready) await blamed(plugin, "onReady", task);
       this.#flush();
     } catch (error) {
       await this.close();
@@ -121,9 +122,9 @@ export class Generation {
   }
 
   async discover(): Promise<void> {
-    for (const [name, discovery] of this.registry.services.all("discovery")) {
-      const sink = this.registry.pool(discovery.pool ?? "default").sink(name);
-      await discovery.start(sink, this.#abort.signal);
+    for (const { plugin, name, service } of this.registry.services.providers("discovery")) {
+      const sink = this.registry.pool(service.pool ?? "default").sink(name);
+      await blamed(plugin, "discovery", () => service.start(sink, this.#abort.signal));
     }
     this.#flush();
   }
@@ -152,18 +153,24 @@ export class Generation {
   }
 
   async #close(): Promise<void> {
+    this.closed = true;
     this.registry.silent = true;
     this.#tasks.stop();
     this.#abort.abort();
-    for (const { plugin, task } of this.registry.closing.toReversed()) {
-      try {
-        await task();
-      } catch (error) {
-        this.log.error(`plugin ${plugin} failed to close:`, error);
-      }
-    }
+    for (const { plugin, task } of this.registry.closing.toReversed()) await this.#quietly(plugin, task);
     for (const pool of this.registry.pools()) pool.close();
-    for (const transport of this.registry.services.all("transport").values()) await transport.close?.();
+    for (const { plugin, service } of this.registry.services.providers("transport")) {
+      await this.#quietly(plugin, () => service.close?.());
+    }
+  }
+
+  /** The others have to be closed whatever one does. */
+  async #quietly(plugin: string, task: () => Awaitable<void>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      this.log.error(`plugin ${plugin} failed to close:`, error);
+    }
   }
 
   #flush(): void {
@@ -200,6 +207,20 @@ export class Generation {
   }
 }
 
+/** Says whose fault a failed start was. */
+async function blamed(plugin: string, where: string, run: () => Awaitable<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    if (isConfigError(error)) throw error;
+    throw new Error(`plugin ${plugin} failed in ${where}: ${textOf(error)}`, { cause: error });
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 interface Loaded {
   readonly registry: Registry;
   readonly plugins: readonly string[];
@@ -222,13 +243,7 @@ async function setUp(registry: Registry, plugins: readonly ValidPlugin[], option
       if (hooks !== undefined) registry.hooks.push(...toHooks(hooks, name, index));
     } catch (error) {
       if (isConfigError(error)) throw error;
-      throw configError(
-        name,
-        index,
-        `setup failed: ${error instanceof Error ? error.message : String(error)}`,
-        undefined,
-        error,
-      );
+      throw configError(name, index, `setup failed: ${textOf(error)}`, undefined, error);
     }
   }
 }

@@ -127,6 +127,17 @@ export class Registry {
 
   #linkRoute({ route, plugin, index }: PendingRoute, selector: string): void {
     const service = selector === "" ? turns : this.services.find({ kind: "selector", name: selector, plugin, index });
-    route.link(service as typeof turns, selector || "turns");
+    try {
+      route.link(service as typeof turns, selector || "turns");
+    } catch (error) {
+      const text = error instanceof Error ? error.message : inspect(error);
+      throw configError(
+        selector,
+        -1,
+        `selector ${selector} cannot be made for route ${route.name}: ${text}`,
+        undefined,
+        error,
+      );
+    }
   }
 }

@@ -54,8 +54,14 @@ export class ServiceTable {
   }
 
   /** Services of a kind with the plugin that provides each. */
-  providers<K extends Kind>(kind: K): { readonly plugin: string; readonly service: Services[K] }[] {
-    return [...this.#of(kind).values()].map(({ plugin, service }) => ({ plugin, service: service as Services[K] }));
+  providers<K extends Kind>(
+    kind: K,
+  ): { readonly name: string; readonly plugin: string; readonly service: Services[K] }[] {
+    return [...this.#of(kind)].map(([name, { plugin, service }]) => ({
+      name,
+      plugin,
+      service: service as Services[K],
+    }));
   }
 
   names(kind: Kind): string[] {

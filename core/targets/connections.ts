@@ -24,7 +24,7 @@ const connector = buildConnector({ timeout: 30_000, allowH2: false });
 
 function connect(options: buildConnector.Options, callback: buildConnector.Callback): void {
   connector(options, (...outcome) => {
-    (outcome[1])?.on("error", onSocketError);
+    outcome[1]?.on("error", onSocketError);
     callback(...outcome);
   });
 }
@@ -33,11 +33,19 @@ function connect(options: buildConnector.Options, callback: buildConnector.Callb
 export class Connection {
   readonly key: string;
   readonly #origin: string;
+  readonly #onOpen: (connection: Connection) => void;
   readonly #options: Pool.Options;
   #pool: Pool | undefined;
   holders = 0;
 
-  constructor(key: string, origin: string, keepAlive: number, maxConnections: number) {
+  constructor(
+    key: string,
+    origin: string,
+    keepAlive: number,
+    maxConnections: number,
+    onOpen: (connection: Connection) => void,
+  ) {
+    this.#onOpen = onOpen;
     this.key = key;
     this.#origin = origin;
     this.#options = {
@@ -56,7 +64,11 @@ export class Connection {
   }
 
   get pool(): Pool {
-    return (this.#pool ??= new Pool(this.#origin, this.#options));
+    if (this.#pool === undefined) {
+      this.#pool = new Pool(this.#origin, this.#options);
+      this.#onOpen(this);
+    }
+    return this.#pool;
   }
 
   /** Lets what is under way end. */
@@ -72,12 +84,17 @@ export class Connection {
 
 export class Connections {
   #all: Map<string, Connection> = new Map();
+  /** Those with a pool; an exchange may open one after its target is gone, and that has to be closed too. */
+  #open: Set<Connection> = new Set();
 
   hold(origin: string, keepAlive: number, maxConnections: number): Connection {
     const key = `${origin} ${keepAlive} ${maxConnections}`;
     let connection = this.#all.get(key);
     if (connection === undefined) {
-      this.#all.set(key, (connection = new Connection(key, origin, keepAlive, maxConnections)));
+      this.#all.set(
+        key,
+        (connection = new Connection(key, origin, keepAlive, maxConnections, (opened) => this.#open.add(opened))),
+      );
     }
     connection.holders += 1;
     return connection;
@@ -87,12 +104,14 @@ export class Connections {
     connection.holders -= 1;
     if (connection.holders > 0) return;
     this.#all.delete(connection.key);
+    this.#open.delete(connection);
     connection.retire();
   }
 
   async close(): Promise<void> {
-    const all = [...this.#all.values()];
+    const open = [...this.#open];
     this.#all.clear();
-    await Promise.all(all.map((connection) => connection.destroy()));
+    this.#open.clear();
+    await Promise.all(open.map((connection) => connection.destroy()));
   }
 }

@@ -1,6 +1,8 @@
 import type { TargetStats, Verdict } from "../contract/target.ts";
 import { Connections } from "./connections.ts";
 
+const longestTimer = 2 ** 31 - 1;
+
 /** What core remembers of a target across generations. */
 export class LedgerEntry implements TargetStats {
   inflight = 0;
@@ -51,7 +53,7 @@ export class Ledger {
     this.#clear(entry, reporter);
     const verdict: Verdict = { reporter, reason, until: forMs === undefined ? Infinity : Date.now() + forMs };
     entry.verdicts.set(reporter, verdict);
-    if (forMs !== undefined) this.#timers.set(verdict, setTimeout(() => this.up(id, reporter), forMs).unref());
+    this.#lapse(id, verdict);
     this.#changed();
   }
 
@@ -88,6 +90,14 @@ export class Ledger {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     await this.connections.close();
+  }
+
+  /** Ends a verdict in its time; in steps, because a timer counts to 24 days only. */
+  #lapse(id: string, verdict: Verdict): void {
+    const left = verdict.until - Date.now();
+    if (left === Infinity) return;
+    const step = (): void => (Date.now() < verdict.until ? this.#lapse(id, verdict) : this.up(id, verdict.reporter));
+    this.#timers.set(verdict, setTimeout(step, Math.min(left, longestTimer)).unref());
   }
 
   #clear(entry: LedgerEntry, reporter: string): void {

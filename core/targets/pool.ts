@@ -28,6 +28,7 @@ export class TargetPool implements Pool {
   #listeners: ((snapshot: Snapshot) => void)[] = [];
   #scheduled: NodeJS.Immediate | undefined;
   #unsubscribe: () => void;
+  #closed = false;
   #lastReason: Map<string, Verdict> = new Map();
 
   constructor(name: string, ledger: Ledger, events: PoolEvents) {
@@ -49,30 +50,38 @@ export class TargetPool implements Pool {
   sink(source: string): DiscoverySink {
     const members = new Map<string, Member>();
     this.#sources.set(source, members);
-    const put = (spec: TargetSpec, keep?: Set<string>): void => {
-      try {
-        keep?.add(this.#put(members, spec));
-      } catch (error) {
-        this.#events.source(this.name, source, error);
+    /** A spec that cannot be a target does not take the others down. */
+    const put = (specs: readonly TargetSpec[]): Set<string> => {
+      const kept = new Set<string>();
+      let fault: unknown;
+      for (const spec of specs) {
+        try {
+          kept.add(this.#put(members, spec));
+        } catch (error) {
+          fault ??= error;
+        }
       }
+      this.#events.source(this.name, source, fault);
+      this.#schedule();
+      return kept;
     };
     return {
       replace: (specs) => {
-        this.#events.source(this.name, source, undefined);
-        const kept = new Set<string>();
-        for (const spec of specs) put(spec, kept);
+        if (this.#closed) return;
+        const kept = put(specs);
         for (const id of members.keys()) if (!kept.has(id)) this.#drop(members, id);
-        this.#schedule();
       },
       upsert: (spec) => {
-        put(spec);
-        this.#schedule();
+        if (!this.#closed) put([spec]);
       },
       remove: (id) => {
+        if (this.#closed) return;
         this.#drop(members, id);
         this.#schedule();
       },
-      fail: (error) => this.#events.source(this.name, source, error),
+      fail: (error) => {
+        if (!this.#closed) this.#events.source(this.name, source, error);
+      },
     };
   }
 
@@ -84,6 +93,7 @@ export class TargetPool implements Pool {
   }
 
   close(): void {
+    this.#closed = true;
     this.#unsubscribe();
     clearImmediate(this.#scheduled);
     this.#scheduled = undefined;
@@ -127,10 +137,12 @@ export class TargetPool implements Pool {
     }
     const list = [...all.values()];
     const available = list.filter((target) => target.live.verdicts.size === 0);
+    if (!isSame(list, this.snapshot.all) || !isSame(available, this.snapshot.available)) {
+      const version = this.snapshot.version + 1;
+      this.snapshot = Object.freeze({ version, all: Object.freeze(list), available: Object.freeze(available) });
+      for (const listener of this.#listeners) listener(this.snapshot);
+    }
     this.#tellHealth(list);
-    const version = this.snapshot.version + 1;
-    this.snapshot = Object.freeze({ version, all: Object.freeze(list), available: Object.freeze(available) });
-    for (const listener of this.#listeners) listener(this.snapshot);
   }
 
   #tellHealth(list: readonly PoolTarget[]): void {
@@ -147,4 +159,8 @@ export class TargetPool implements Pool {
     }
     for (const id of this.#lastReason.keys()) if (!ids.has(id)) this.#lastReason.delete(id);
   }
+}
+
+function isSame(a: readonly Target[], b: readonly Target[]): boolean {
+  return a.length === b.length && a.every((target, i) => target === b[i]);
 }

@@ -58,9 +58,10 @@ const controls = /[\u0000-\u0020\u007f]/;
 
 /** Throws an Error that names the value when the spec cannot be a target. */
 export function toTargetFields(spec: TargetSpec): TargetFields {
-  if (!URL.canParse(spec.url))
+  const url = URL.canParse(spec.url) ? new URL(spec.url) : undefined;
+  if (url === undefined || url.host === "") {
     throw new Error(`target url "${spec.url}" is not a URL; write scheme://host[:port][/base]`);
-  const url = new URL(spec.url);
+  }
   if (url.username || url.password)
     throw new Error(`target url of ${url.host} has credentials in it; put them into a header`);
   if (url.search || url.hash) throw new Error(`target url "${spec.url}" has a query or a fragment; leave it out`);
@@ -70,6 +71,13 @@ export function toTargetFields(spec: TargetSpec): TargetFields {
   const weight = spec.weight ?? 1;
   if (!Number.isFinite(weight) || weight < 0)
     throw new Error(`target ${id} has the weight ${weight}; use a number from 0 on`);
+  const keepAlive = spec.keepAlive ?? 4_000;
+  if (!Number.isFinite(keepAlive) || keepAlive <= 0)
+    throw new Error(`target ${id} has the keepAlive ${keepAlive}; use milliseconds above 0`);
+  const maxConnections = spec.maxConnections ?? 1_024;
+  if (!Number.isInteger(maxConnections) || maxConnections < 1) {
+    throw new Error(`target ${id} has the maxConnections ${maxConnections}; use a whole number from 1 on`);
+  }
   return {
     id,
     origin: `${url.protocol}//${url.host}`,
@@ -78,7 +86,7 @@ export function toTargetFields(spec: TargetSpec): TargetFields {
     models: Object.freeze([...(spec.models ?? [])]),
     labels: Object.freeze({ ...spec.labels }),
     meta: Object.freeze({ ...spec.meta }),
-    keepAlive: spec.keepAlive ?? 4_000,
-    maxConnections: spec.maxConnections ?? 1_024,
+    keepAlive,
+    maxConnections,
   };
 }

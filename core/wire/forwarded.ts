@@ -23,10 +23,11 @@ export function trustedProxies(ranges: readonly string[] = []): TrustedProxies {
 }
 
 function add(list: BlockList, range: string, index: number): void {
-  const [address = "", prefix] = range.split("/");
+  const [, address = "", prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(range) ?? [];
   const family = isIP(address);
-  const bits = prefix === undefined ? (family === 6 ? 128 : 32) : Number(prefix);
-  if (family === 0 || !Number.isInteger(bits) || bits < 0 || bits > (family === 6 ? 128 : 32)) {
+  const most = family === 6 ? 128 : 32;
+  const bits = prefix === undefined ? most : Number(prefix);
+  if (family === 0 || bits > most) {
     const fix = 'write an address or a CIDR range such as "10.0.0.0/8"';
     throw new ConfigError([
       {

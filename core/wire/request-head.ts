@@ -21,7 +21,7 @@ export function readHead(x: ActiveExchange, limits: HeadLimits): ProxyError | un
     return new ProxyError(code, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
   }
   if (raw.length > limits.headerCount * 2) {
-    return tooManyHeaders(limits.headerCount);
+    return new ProxyError("headers_too_large", `More than ${limits.headerCount} header lines.`);
   }
   let connection: string | undefined;
   let single = 0;
@@ -79,11 +79,6 @@ export function readHead(x: ActiveExchange, limits: HeadLimits): ProxyError | un
   }
   if (connection !== undefined) dropNamed(x, connection);
   return readTarget(x, limits);
-}
-
-/** Node has cut off what is beyond one more than the limit: such a request must not be served. */
-export function tooManyHeaders(limit: number): ProxyError {
-  return new ProxyError("headers_too_large", `More than ${limit} header lines.`);
 }
 
 function dropNamed(x: ActiveExchange, connection: string): void {

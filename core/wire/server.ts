@@ -3,12 +3,12 @@ import { Server as NetServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Limits } from "../contract/proxy.ts";
 import { ProxyError } from "../errors.ts";
-import { tooManyHeaders } from "./request-head.ts";
 import { onClientError, toResponse } from "./client-error.ts";
 import { afterExchanges, connectionClosed, currentExchange, endAfterExchanges, openExchanges } from "./connection.ts";
 
 export interface Acceptor {
-  readonly limits: Required<Limits>;
+  /** As of the running config. */
+  limits(): Required<Limits>;
   accept(req: IncomingMessage, res: ServerResponse, extras?: Extras): void;
   /** Whether the upgrade that a request asks for is tunnelled. */
   tunnels(req: IncomingMessage): boolean;
@@ -36,10 +36,10 @@ interface Tunable {
 
 /** Sets the limits of a server and answers all that Node would answer, or drop, by itself. */
 export function attach(server: Server, acceptor: Acceptor): Attached {
-  const { limits, listener } = acceptor;
+  const { listener } = acceptor;
   const connections = new Set<Socket>();
   const watched = new WeakSet<Socket>();
-  tune(server, limits);
+  tune(server, acceptor.limits());
   if (!server.listeners("request").includes(listener)) server.on("request", listener);
   server.on("checkContinue", (req: IncomingMessage, res: ServerResponse) =>
     acceptor.accept(req, res, { expectContinue: true }),
@@ -60,12 +60,10 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
     afterExchanges(socket, () => {
       if (socket.destroyed) return;
       if (acceptor.tunnels(req)) acceptor.accept(req, responseOn(req, socket), { tunnel: { socket, head } });
-      else if (req.rawHeaders.length > limits.headerCount * 2)
-        endAfterExchanges(socket, toResponse(tooManyHeaders(limits.headerCount)));
       else replay(server, req, socket, head);
     });
   });
-  server.on("clientError", (error, socket) => onClientError(error, socket, limits.url));
+  server.on("clientError", (error, socket) => onClientError(error, socket, acceptor.limits().url));
   server.on("connection", (socket: Socket) => {
     if (connections.has(socket)) return;
     connections.add(socket);
@@ -137,13 +135,15 @@ function replay(server: Server, req: IncomingMessage, socket: Socket, head: Buff
   server.emit(established(server), socket);
 }
 
-function tune(server: Server & Tunable, limits: Required<Limits>): void {
+/** Sets what Node lets be set; a reload may change it. */
+export function tune(server: Server & Tunable, limits: Required<Limits>): void {
   server.headersTimeout = 10_000;
   server.requestTimeout = 300_000;
   server.keepAliveTimeout = 65_000;
-  server.maxHeadersCount = limits.headerCount + 1;
+  // Node cuts off what is beyond its count without a word; ours is refused with a status.
+  server.maxHeadersCount = 0;
   server.maxHeaderSize = limits.headers;
-  if (limits.connections > 0) server.maxConnections = limits.connections;
+  server.maxConnections = limits.connections > 0 ? limits.connections : Infinity;
   server.connectionsCheckingInterval = 1_000;
   // Node starts the checker of slow requests when it begins to listen; a server that listens already starts it anew.
   if (server.listening) server.emit("listening");
