@@ -9,6 +9,7 @@ import type { Explanation } from "./explain/explanation.ts";
 import { acceptExchange } from "./exchange/accept.ts";
 import { Generation } from "./generation/generation.ts";
 import { ProxyState } from "./proxy-state.ts";
+import { connectionClosed } from "./wire/connection.ts";
 import { drain, endAll } from "./wire/drain.ts";
 import { attach, type Attached, type Extras, tune } from "./wire/server.ts";
 
@@ -80,7 +81,14 @@ class Runtime implements Proxy {
   }
 
   async fetch(request: Request): Promise<Response> {
-    return this.#fetch(request);
+    const left = new AbortController();
+    const signal = AbortSignal.any([request.signal, left.signal]);
+    const response = await this.#fetch(new Request(request, { signal }));
+    if (response.body === null) return response;
+    return new Response(
+      onCancel(response.body, () => left.abort()),
+      response,
+    );
   }
 
   /** One after the other: two reloads at once would race for the swap. */
@@ -165,10 +173,7 @@ class Runtime implements Proxy {
     state.draining = true;
     await drain(state, this.#servers, state.limits, deadline, this.#now.signal);
     await endAll(state);
-    for (const { server, connections } of this.#servers) {
-      server.closeAllConnections();
-      for (const socket of connections) socket.destroy();
-    }
+    for (const server of this.#servers) server.destroy();
     await this.#loading?.close();
     await this.#reloading;
     const generations = [...this.#retired, ...(this.#current === undefined ? [] : [this.#current])];
@@ -190,10 +195,27 @@ class Runtime implements Proxy {
     const framing = headers["transfer-encoding"];
     if (framing !== undefined && headers["content-length"] === undefined) rawHeaders.push("transfer-encoding", framing);
     res.once("finish", () => res.emit("close"));
+    req.socket.once("close", () => connectionClosed(req.socket));
     this.#accept(req, res);
   }
 
   #accept(req: IncomingMessage, res: ServerResponse, extras?: Extras): void {
     acceptExchange(this.#generation(), req, res, extras);
   }
+}
+
+/** The same body; srvx does not tell when its reader gives up. */
+function onCancel(body: ReadableStream<Uint8Array>, cancelled: () => void): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel(reason) {
+      cancelled();
+      await reader.cancel(reason).catch(() => {}); // The abort above has already broken it.
+    },
+  });
 }

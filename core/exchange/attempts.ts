@@ -71,7 +71,8 @@ function retryOrFail(x: ActiveExchange, kind: RetryClass, error: ProxyError, ask
   }, delay);
 }
 
-function noTargets(x: ActiveExchange): ProxyError {
+/** What is said when no target is left. */
+export function noTargets(x: ActiveExchange): ProxyError {
   const text =
     x.model === undefined ? "No healthy services available." : `No healthy services available for model '${x.model}'.`;
   return new ProxyError("no_targets", text, { phase: "select" });

@@ -2,11 +2,13 @@ import type { Reply } from "../contract/exchange.ts";
 import type { ConfigFunction, ExplainRequest, ProxyConfig } from "../contract/proxy.ts";
 import type { Target } from "../contract/target.ts";
 import { isProxyError, ProxyError } from "../errors.ts";
-import { pick } from "../exchange/attempts.ts";
+import { noTargets, pick } from "../exchange/attempts.ts";
+import { tooLarge } from "../exchange/body.ts";
 import { errorReply } from "../exchange/error-reply.ts";
 import type { ActiveExchange } from "../exchange/exchange.ts";
 import { notFound } from "../exchange/not-found.ts";
 import { Generation } from "../generation/generation.ts";
+import type { ControlRoute } from "../generation/setup.ts";
 import { routeOf } from "../generation/routes.ts";
 import { ProxyState } from "../proxy-state.ts";
 import type { PoolTarget } from "../targets/target.ts";
@@ -86,7 +88,7 @@ async function explain(generation: Generation, request: ExplainRequest): Promise
   try {
     const answer = await decide(x, steps, request.body);
     if (answer === undefined) await attempt(x, order);
-    else reply = { status: answer.status, code: undefined, body: String(answer.body ?? "") };
+    else if (answer !== "control") reply = { status: answer.status, code: undefined, body: toText(answer.body) };
   } catch (error) {
     reply = toReply(
       x,
@@ -108,16 +110,27 @@ async function explain(generation: Generation, request: ExplainRequest): Promise
 }
 
 /** The phases up to the route, as a request runs them. */
-async function decide(x: ActiveExchange, steps: Step[], body: ExplainRequest["body"]): Promise<Reply | undefined> {
+async function decide(
+  x: ActiveExchange,
+  steps: Step[],
+  body: ExplainRequest["body"],
+): Promise<Reply | "control" | undefined> {
   const { phases, proxy } = x.generation;
   const fault = readHead(x, proxy.limits);
   if (fault !== undefined) throw fault;
-  if (body !== undefined && x.generation.bodyLimit(x) >= 0) x.body = Buffer.from(body);
-  for (const phase of ["request", "inspect"] as const) {
-    const reply = await phases[phase]?.(x);
-    takeNotes(x, phase, steps);
-    if (reply !== undefined) return reply;
+  if (x.path === "*") return { status: 204 };
+  const refused = await phases.request?.(x);
+  takeNotes(x, "request", steps);
+  if (refused !== undefined) return refused;
+  const control = x.generation.registry.controlRoutes.find((route) => matches(route, x));
+  if (control !== undefined) {
+    steps.push({ phase: "request", note: `answered here, by plugin ${control.plugin}` });
+    return "control";
   }
+  takeBody(x, body);
+  const inspected = await phases.inspect?.(x);
+  takeNotes(x, "inspect", steps);
+  if (inspected !== undefined) return inspected;
   const found = phases.resolve === null ? x.generation.defaultRoute : await phases.resolve(x);
   takeNotes(x, "resolve", steps);
   if (found === undefined) throw notFound(x);
@@ -126,6 +139,26 @@ async function decide(x: ActiveExchange, steps: Step[], body: ExplainRequest["bo
   const reply = await phases.admit?.(x);
   takeNotes(x, "admit", steps);
   return reply ?? undefined;
+}
+
+/** The body as plugins would see it, within the limits that hold for it. */
+function takeBody(x: ActiveExchange, body: ExplainRequest["body"]): void {
+  const wanted = x.generation.bodyLimit(x);
+  const limit = wanted < 0 ? x.generation.proxy.limits.body : wanted;
+  if (x.contentLength > limit) throw tooLarge(limit);
+  if (body !== undefined && wanted >= 0) x.body = Buffer.from(body);
+}
+
+/** h3's patterns as far as control routes use them: `:name` for one segment, `**` or `**:name` for the rest. */
+function matches({ method, path }: ControlRoute, x: ActiveExchange): boolean {
+  if (method !== x.method && !(method === "GET" && x.method === "HEAD")) return false;
+  const pattern = path
+    .split("/")
+    .map((part) =>
+      part.startsWith("**") ? ".+" : part.startsWith(":") ? "[^/]+" : part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"),
+    )
+    .join("/");
+  return new RegExp(`^${pattern}/?$`).test(x.path);
 }
 
 /** The targets in the order attempts would try them, each failing; the first one's request stays on the exchange. */
@@ -138,7 +171,7 @@ async function attempt(x: ActiveExchange, order: Target[]): Promise<void> {
     x.tried = [...x.tried, target];
   }
   const [first] = order;
-  if (first === undefined) throw new ProxyError("no_targets", "No target of the route is available.");
+  if (first === undefined) throw noTargets(x);
   x.tried = [];
   x.target = first;
   x.upstream = toUpstream(x, first as PoolTarget);
@@ -153,7 +186,11 @@ function rewritten(x: ActiveExchange, target: PoolTarget, sent: ExplainRequest["
 
 function toReply(x: ActiveExchange, error: ProxyError): Explanation["reply"] {
   const reply = x.generation.phases.error?.(x, error) ?? errorReply(x, error);
-  return { status: reply.status, code: error.code, body: String(reply.body ?? "") };
+  return { status: reply.status, code: error.code, body: toText(reply.body) };
+}
+
+function toText(body: Reply["body"]): string {
+  return body === undefined ? "" : Buffer.from(body as string).toString("utf8");
 }
 
 function takeNotes(x: ActiveExchange, phase: string, steps: Step[]): void {

@@ -26,6 +26,8 @@ export interface Attached {
   readonly server: Server;
   readonly connections: ReadonlySet<Socket>;
   stopListening(): void;
+  /** Ends everything at once, connections still in their TLS handshake included. */
+  destroy(): void;
 }
 
 interface Tunable {
@@ -38,8 +40,9 @@ interface Tunable {
 export function attach(server: Server, acceptor: Acceptor): Attached {
   const { listener } = acceptor;
   const connections = new Set<Socket>();
-  const watched = new WeakSet<Socket>();
   tune(server, acceptor.limits());
+  // Node starts the checker of slow requests when it begins to listen; a server that listens already starts it anew.
+  if (server.listening) server.emit("listening");
   if (!server.listeners("request").includes(listener)) server.on("request", listener);
   server.on("checkContinue", (req: IncomingMessage, res: ServerResponse) =>
     acceptor.accept(req, res, { expectContinue: true }),
@@ -64,19 +67,23 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
     });
   });
   server.on("clientError", (error, socket) => onClientError(error, socket, acceptor.limits().url));
-  server.on("connection", (socket: Socket) => {
-    if (connections.has(socket)) return;
-    connections.add(socket);
-    socket.once("close", () => connections.delete(socket));
-  });
   server.on(established(server), (socket: Socket) => {
-    if (watched.has(socket)) return;
-    watched.add(socket);
+    if (connections.has(socket)) return; // A connection that starts anew after an offer.
+    connections.add(socket);
     // A client that half-closes while it waits has left, as with Go, nginx and Node itself.
     socket.on("end", () => {
       if (openExchanges(socket) > 0) socket.destroy();
     });
-    socket.once("close", () => connectionClosed(socket));
+    socket.once("close", () => {
+      connections.delete(socket);
+      connectionClosed(socket);
+    });
+  });
+  const raw = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    if (raw.has(socket)) return;
+    raw.add(socket);
+    socket.once("close", () => raw.delete(socket));
   });
   return {
     server,
@@ -84,6 +91,10 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
     // Not Server.close of http: since Node 19 it closes idle keep-alive connections at once, under a client that is
     // just about to use one.
     stopListening: () => void NetServer.prototype.close.call(server),
+    destroy() {
+      for (const socket of raw) socket.destroy();
+      server.close(() => {}); // Only now: it ends the checker of slow requests.
+    },
   };
 }
 
@@ -145,6 +156,4 @@ export function tune(server: Server & Tunable, limits: Required<Limits>): void {
   server.maxHeaderSize = limits.headers;
   server.maxConnections = limits.connections > 0 ? limits.connections : Infinity;
   server.connectionsCheckingInterval = 1_000;
-  // Node starts the checker of slow requests when it begins to listen; a server that listens already starts it anew.
-  if (server.listening) server.emit("listening");
 }

@@ -58,7 +58,10 @@ describe("close", () => {
     const events: string[] = [];
     const observer = quickPlugin("observer", (setup) => {
       setup.onClose(() => void events.push("close"));
-      return { end: () => void events.push("end") as undefined, attemptEnd: () => void events.push("attemptEnd") as undefined };
+      return {
+        end: () => void events.push("end"),
+        attemptEnd: () => void events.push("attemptEnd"),
+      };
     });
     const proxy = await createProxy({ plugins: [plugin, observer] });
     const { url } = await proxy.listen();

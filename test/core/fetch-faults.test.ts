@@ -20,7 +20,8 @@ async function infront(script: Script, ...plugins: Plugin[]): Promise<OpenProxy>
   return proxy;
 }
 
-const get = (proxy: OpenProxy, init?: RequestInit): Promise<Response> => proxy.fetch(new Request("http://proxy/p?q", init));
+const get = (proxy: OpenProxy, init?: RequestInit): Promise<Response> =>
+  proxy.fetch(new Request("http://proxy/p?q", init));
 
 describe("without a port", () => {
   test("an answer that breaks is no whole answer", async () => {
@@ -94,7 +95,7 @@ describe("without a port", () => {
         controller.close();
       },
     });
-    const response = await get(proxy, { method: "POST", body, duplex: "half" } as RequestInit);
+    const response = await get(proxy, { method: "POST", body, duplex: "half" });
     expect(await response.text()).toBe("one two three");
   });
 
@@ -161,7 +162,11 @@ describe("a caller that gives up", () => {
     const heard: boolean[] = [];
     const log = outcomeLog();
     const proxy = await openProxy({
-      plugins: [plugin, hooks({ request: (x) => x.signal.addEventListener("abort", () => void heard.push(true)) }), log.plugin],
+      plugins: [
+        plugin,
+        hooks({ request: (x) => x.signal.addEventListener("abort", () => void heard.push(true)) }),
+        log.plugin,
+      ],
     });
     const response = await get(proxy);
     await response.body?.cancel();

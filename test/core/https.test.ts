@@ -21,7 +21,22 @@ beforeAll(() => {
   const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
   execFileSync(
     "openssl",
-    ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", ...subject, "-keyout", file("key"), "-out", file("cert")],
+    [
+      "req",
+      "-x509",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:prime256v1",
+      "-nodes",
+      "-days",
+      "2",
+      ...subject,
+      "-keyout",
+      file("key"),
+      "-out",
+      file("cert"),
+    ],
     { stdio: "ignore" },
   );
   key = readFileSync(file("key"), "utf8");

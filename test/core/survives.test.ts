@@ -45,3 +45,33 @@ test.each([
   expect(stdout).toContain("status 200");
   expect(code).toBe(0);
 });
+
+test("a caller without a port that cancels an answer does not end the process", { timeout: 20_000 }, async () => {
+  const { code, stdout } = await inChild(`
+    import { createServer } from "node:http";
+    import { createProxy, definePlugin } from "plugboard";
+    const upstream = createServer((req, res) => {
+      const more = setInterval(() => res.write("more"), 5);
+      res.on("close", () => (clearInterval(more), console.log("the upstream was left")));
+    });
+    await new Promise((resolve) => upstream.listen(0, "127.0.0.1", resolve));
+    const url = "http://127.0.0.1:" + upstream.address().port;
+    const source = definePlugin({
+      name: "source",
+      setup: (proxy) => proxy.provide("discovery", "source", { start: (sink) => sink.replace([{ url }]) }),
+    });
+    const proxy = await createProxy({ plugins: [source()] });
+    const { body } = await proxy.fetch(new Request("http://proxy/"));
+    const reader = body.getReader();
+    await reader.read();
+    await reader.cancel();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    console.log("under way:", proxy.status().active);
+    await proxy.close({ deadline: 0 });
+    upstream.closeAllConnections();
+    upstream.close();
+  `);
+  expect(stdout).toContain("the upstream was left");
+  expect(stdout).toContain("under way: 0");
+  expect(code).toBe(0);
+});

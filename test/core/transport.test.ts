@@ -107,7 +107,10 @@ describe("a transport of a plugin's", () => {
     const log = outcomeLog();
     const mem = memUpstream(
       (call) => (call.target.id === "a" ? call.sink.error(new Error("no")) : sayOk(call)),
-      [{ id: "a", url: "mem://a" }, { id: "b", url: "mem://b" }],
+      [
+        { id: "a", url: "mem://a" },
+        { id: "b", url: "mem://b" },
+      ],
     );
     const proxy = await openProxy({ plugins: [mem, log.plugin] });
     expect(await (await proxy.fetch(new Request("http://proxy/"))).text()).toBe("b");

@@ -11,12 +11,15 @@ interface Result {
 }
 
 /** A schema that no library made (https://standardschema.dev): a port, as text or number. */
-function handMade(validate: (input: unknown) => Result | Promise<Result>): StandardSchema<{ port?: unknown }, { port: number }> {
+function handMade(
+  validate: (input: unknown) => Result | Promise<Result>,
+): StandardSchema<{ port?: unknown }, { port: number }> {
   return { "~standard": { version: 1, vendor: "nobody", validate } };
 }
 
-const pluginWith = (schema: StandardSchema<{ port?: unknown }, { port: number }>): ((options?: { port?: unknown }) => Plugin) =>
-  definePlugin({ name: "hand-made", options: schema, setup: () => {} });
+const pluginWith = (
+  schema: StandardSchema<{ port?: unknown }, { port: number }>,
+): ((options?: { port?: unknown }) => Plugin) => definePlugin({ name: "hand-made", options: schema, setup: () => {} });
 
 const port = (input: unknown): Result => {
   const value = Number((input as { port: unknown }).port);
@@ -76,7 +79,12 @@ describe("a schema of another vendor", () => {
   });
 
   test.each([
-    ["throws", (): never => { throw new Error("boom"); }],
+    [
+      "throws",
+      (): never => {
+        throw new Error("boom");
+      },
+    ],
     ["rejects", () => Promise.reject(new Error("boom"))],
   ])("that %s is told by its plugin, beside all else that is wrong", async (_what, validate) => {
     const bad = pluginWith(handMade(validate))({});
@@ -96,7 +104,10 @@ describe("what a schema shows of itself", () => {
     list: v.array(inner),
     record: v.record(v.string(), inner),
     wrapped: v.optional(v.nullable(inner)),
-    piped: v.pipe(inner, v.check(() => true)),
+    piped: v.pipe(
+      inner,
+      v.check(() => true),
+    ),
     union: v.union([v.string(), inner]),
     variant: v.variant("kind", [v.object({ kind: v.literal("a"), one: v.string() })]),
     dynamic: v.optional(v.unknown()),
@@ -104,8 +115,14 @@ describe("what a schema shows of itself", () => {
 
   test.each([
     [[], ["list", "record", "wrapped", "piped", "union", "variant", "dynamic"]],
-    [["list", 0], ["model", "level"]],
-    [["record", "anything"], ["model", "level"]],
+    [
+      ["list", 0],
+      ["model", "level"],
+    ],
+    [
+      ["record", "anything"],
+      ["model", "level"],
+    ],
     [["wrapped"], ["model", "level"]],
     [["piped"], ["model", "level"]],
     [["union"], ["model", "level"]],
@@ -117,8 +134,14 @@ describe("what a schema shows of itself", () => {
   });
 
   test.each([
-    [["list", 3, "level"], ["low", "high"]],
-    [["record", "x", "level"], ["low", "high"]],
+    [
+      ["list", 3, "level"],
+      ["low", "high"],
+    ],
+    [
+      ["record", "x", "level"],
+      ["low", "high"],
+    ],
     [["list", 3, "model"], undefined],
     [[], undefined],
   ])("the values at %j are %j", (path, expected) => {

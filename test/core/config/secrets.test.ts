@@ -41,7 +41,10 @@ describe("a secret is not repeated when it is refused", () => {
     ["in a list at the wrong place", withOptions({ nested: [{ token: secret }] })],
     ["under a name that is misspelt", withOptions({ apikey: secret })],
     ["in a URL", withOptions({ url: `http://user:${secret}@host/` })],
-    ["given to a plugin that takes no options", { plugins: [(plain as (options: unknown) => Plugin)({ apiKey: secret })] }],
+    [
+      "given to a plugin that takes no options",
+      { plugins: [(plain as (options: unknown) => Plugin)({ apiKey: secret })] },
+    ],
     ["beside the plugins", { plugins: [], apiKey: secret }],
     ["in a config without plugins", { plugin: [], apiKey: secret }],
     ["instead of a plugin", { plugins: [{ name: "auth", options: { apiKey: secret } }] }],

@@ -21,7 +21,8 @@ const sample = definePlugin({
 /** A plugin with options that the types would have refused. */
 const wrong = (options: unknown): Plugin => sample(options as never);
 const plain = definePlugin({ name: "plain", setup: () => {} });
-const problems = (config: unknown): Promise<readonly ConfigProblem[]> => problemsOf(validateConfig(config as ProxyConfig));
+const problems = (config: unknown): Promise<readonly ConfigProblem[]> =>
+  problemsOf(validateConfig(config as ProxyConfig));
 const problemOf = async (options: unknown): Promise<ConfigProblem | undefined> =>
   (await problems({ plugins: [wrong(options)] }))[0];
 
@@ -57,7 +58,12 @@ describe("a misspelt option", () => {
     ["at the top", { port: 1, levle: "low" }, "levle", 'did you mean "level"?'],
     ["in another case", { port: 1, Level: "low" }, "Level", 'did you mean "level"?'],
     ["in a list", { port: 1, targets: [{ model: "m", wieght: 2 }] }, "targets.0.wieght", 'did you mean "weight"?'],
-    ["in a record", { port: 1, aliases: { fast: { selector: "a", selectr: "b" } } }, "aliases.fast.selectr", 'did you mean "selector"?'],
+    [
+      "in a record",
+      { port: 1, aliases: { fast: { selector: "a", selectr: "b" } } },
+      "aliases.fast.selectr",
+      'did you mean "selector"?',
+    ],
     ["like no other", { port: 1, zzz: 1 }, "zzz", "known options: port, level, targets, aliases"],
   ])("%s is named, with a guess", async (_what, options, path, fix) => {
     expect(await problemOf(options)).toMatchObject({ path, message: "unknown option", fix });
@@ -65,7 +71,14 @@ describe("a misspelt option", () => {
 
   test("of the config is too", async () => {
     expect(await problems({ plugins: [], limits: { bdoy: 1 }, timeuots: {} })).toMatchObject([
-      { plugin: "", path: "limits.bdoy", message: "unknown option", received: "1", fix: 'did you mean "body"?', index: -1 },
+      {
+        plugin: "",
+        path: "limits.bdoy",
+        message: "unknown option",
+        received: "1",
+        fix: 'did you mean "body"?',
+        index: -1,
+      },
       { plugin: "", path: "timeuots", message: "unknown option", fix: 'did you mean "timeouts"?' },
     ]);
   });
@@ -122,7 +135,9 @@ describe("the list of plugins", () => {
   });
 
   test("is counted as it stands after that", async () => {
-    expect(await problems({ plugins: [false, [plain(), wrong({})]] })).toMatchObject([{ plugin: "plugins[1] sample", index: 1 }]);
+    expect(await problems({ plugins: [false, [plain(), wrong({})]] })).toMatchObject([
+      { plugin: "plugins[1] sample", index: 1 },
+    ]);
   });
 
   test.each([

@@ -23,8 +23,8 @@ test("each attempt ends before the next begins, and the exchange behind the last
   const events: string[] = [];
   const observer = hooks({
     upstreamRequest: (x) => void events.push(`begin ${x.target?.id} ${x.attempt}`),
-    attemptEnd: (_x, target, { kind }) => void events.push(`${kind} ${target.id}`) as undefined,
-    end: (_x, { kind, status }) => void events.push(`end ${kind} ${status}`) as undefined,
+    attemptEnd: (_x, target, { kind }) => void events.push(`${kind} ${target.id}`),
+    end: (_x, { kind, status }) => void events.push(`end ${kind} ${status}`),
   });
   const proxy = await openProxy({ plugins: [failing(["a", "b"], refuse), first, observer] });
   expect(await (await proxy.fetch(new Request("http://proxy/"))).text()).toBe("c");
@@ -68,7 +68,7 @@ test("failures are counted where they happened, each once", async () => {
   const live = proxy
     .pools()[0]
     ?.snapshot.all.map(({ live: { requests, failures, inflight } }: Target) => [requests, failures, inflight]);
-  expect(live).toEqual(Array(3).fill([1, 1, 0]));
+  expect(live).toEqual(Array.from({ length: 3 }, () => [1, 1, 0]));
   expect(log.ends).toMatchObject([{ kind: "reset", status: 502, error: { code: "upstream_reset" } }]);
 });
 

@@ -23,7 +23,7 @@ export function outcomeLog(): OutcomeLog {
   const ends = counter();
   const plugin = hooks(
     {
-      attemptEnd: (x, target, outcome) => void told.push({ hook: "attemptEnd", x, target, outcome }) as undefined,
+      attemptEnd: (x, target, outcome) => void told.push({ hook: "attemptEnd", x, target, outcome }),
       end(x, outcome) {
         told.push({ hook: "end", x, target: undefined, outcome });
         ends.add();

@@ -85,7 +85,8 @@ describe("candidates", () => {
       name: "scoring",
       create: () => ({
         pick: ([first]) => first,
-        explain: (all): Score[] => all.map(({ id }, i) => (i === 0 ? { id, score: 9, note: "nearest" } : { id, score: 1 })),
+        explain: (all): Score[] =>
+          all.map(({ id }, i) => (i === 0 ? { id, score: 9, note: "nearest" } : { id, score: 1 })),
       }),
     });
     const proxy = await openProxy({ plugins: [mem, routed(), scoring()] });
@@ -98,8 +99,11 @@ describe("candidates", () => {
 });
 
 describe("attempts", () => {
-  const all = memUpstream(sayOk, ["a", "b", "c", "d", "e"].map((id) => ({ id, url: `mem://${id}` })));
-  const last = defineSelector({ name: "last", pick: (targets) => targets.at(-1) })();
+  const all = memUpstream(
+    sayOk,
+    ["a", "b", "c", "d", "e"].map((id) => ({ id, url: `mem://${id}` })),
+  );
+  const last = defineSelector({ name: "last", pick: (left) => left.at(-1) })();
 
   test("come in the order in which the selector would try them, each once", async () => {
     const proxy = await openProxy({ plugins: [all, last], retry: { attempts: 4 } });
@@ -115,7 +119,10 @@ describe("attempts", () => {
 
   test("go to the first: its request is the one that is shown", async () => {
     const proxy = await openProxy({ plugins: [all, last] });
-    const { upstream, route } = await proxy.explain({ path: "/x?y", headers: { "X-A": "1", Connection: "x-b", "X-B": "2" } });
+    const { upstream, route } = await proxy.explain({
+      path: "/x?y",
+      headers: { "X-A": "1", Connection: "x-b", "X-B": "2" },
+    });
     expect(upstream).toMatchObject({ method: "GET", url: "mem://e/x?y", body: undefined });
     expect(upstream?.headers).toMatchObject({ "x-a": "1", via: "1.1 plugboard" });
     expect(upstream?.headers).not.toHaveProperty("x-b");
@@ -123,7 +130,7 @@ describe("attempts", () => {
   });
 
   test("end where the selector wants none", async () => {
-    const picky = defineSelector({ name: "picky", pick: (targets) => targets.find(({ id }) => id === "b") })();
+    const picky = defineSelector({ name: "picky", pick: (left) => left.find(({ id }) => id === "b") })();
     const proxy = await openProxy({ plugins: [all, picky] });
     expect((await proxy.explain()).attempts).toEqual(["b"]);
   });

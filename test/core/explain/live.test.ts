@@ -74,7 +74,7 @@ describe("explaining a request to a running proxy changes nothing", () => {
     const reporters: Reporter[] = [];
     const reporting = quickPlugin("reporting", (proxy) => {
       reporters.push(proxy.reporter("r"));
-      return { inspect: () => void reporters.at(-1)?.down("a", "explained away") };
+      return { inspect: () => reporters.at(-1)?.down("a", "explained away") };
     });
     const proxy = await openProxy({ plugins: [three, reporting] });
     await proxy.explain();

@@ -63,21 +63,37 @@ async function bothWays(request: ExplainRequest, options: WireOptions): Promise<
 
 const withoutId = (text: string): string => text.replace(/"request_id":"[^"]*"/, '"request_id":"-"');
 
-type Row = readonly [what: string, request: ExplainRequest, options?: WireOptions];
+interface Row {
+  readonly what: string;
+  readonly request: ExplainRequest;
+  readonly options?: WireOptions;
+}
 
 describe("what is forwarded", () => {
   test.each<Row>([
-    ["a GET", {}],
-    ["a path and a query", { path: "/a//b;c?d=%zz&d" }],
-    ["a base path", { path: "/models" }, { basePath: "/v1" }],
-    ["a DELETE", { method: "DELETE", path: "/x" }],
-    ["a body that nobody looks at", { body: "hello", headers: { "content-type": "text/plain" } }],
-    ["a body that was looked at", { body: chat("m") }, { plugins: [needs("json")] }],
-    ["a body whose model is another upstream", { body: chat("fast") }, { plugins: [fast] }],
-    ["a body of a plugin's", { body: "{}" }, { plugins: [hooks({ upstreamRequest: (x) => void (x.upstream.body = Buffer.from("mine")) })] }],
-    ["a path of a plugin's", {}, { plugins: [hooks({ upstreamRequest: async (x) => void (x.upstream.path = "/mine") })] }],
-    ["a header that decides", { headers: { "X-To": "/there" } }, { plugins: [hooks({ upstreamRequest: (x) => void (x.upstream.path = String(x.headers["x-to"])) })] }],
-  ])("%s", async (_what, request, options = {}) => {
+    { what: "a GET", request: {} },
+    { what: "a path and a query", request: { path: "/a//b;c?d=%zz&d" } },
+    { what: "a base path", request: { path: "/models" }, options: { basePath: "/v1" } },
+    { what: "a DELETE", request: { method: "DELETE", path: "/x" } },
+    { what: "a body that nobody looks at", request: { body: "hello", headers: { "content-type": "text/plain" } } },
+    { what: "a body that was looked at", request: { body: chat("m") }, options: { plugins: [needs("json")] } },
+    { what: "a body whose model is another upstream", request: { body: chat("fast") }, options: { plugins: [fast] } },
+    {
+      what: "a body of a plugin's",
+      request: { body: "{}" },
+      options: { plugins: [hooks({ upstreamRequest: (x) => void (x.upstream.body = Buffer.from("mine")) })] },
+    },
+    {
+      what: "a path of a plugin's",
+      request: {},
+      options: { plugins: [hooks({ upstreamRequest: async (x) => void (x.upstream.path = "/mine") })] },
+    },
+    {
+      what: "a header that decides",
+      request: { headers: { "X-To": "/there" } },
+      options: { plugins: [hooks({ upstreamRequest: (x) => void (x.upstream.path = String(x.headers["x-to"])) })] },
+    },
+  ])("$what", async ({ request, options = {} }) => {
     const { explained, real } = await bothWays(request, options);
     expect(explained).toEqual(real);
   });
@@ -85,20 +101,36 @@ describe("what is forwarded", () => {
 
 describe("what is answered here", () => {
   test.each<Row>([
-    ["a gate's reply", {}, { plugins: [hooks({ request: () => ({ status: 401, body: "who?" }) })] }],
-    ["a gate's reply in bytes", {}, { plugins: [hooks({ request: () => ({ status: 401, body: new Uint8Array([104, 105]) }) })] }],
-    ["an error that is meant", {}, { plugins: [hooks({ admit: fail })] }],
-    ["a plugin's mistake", {}, { plugins: [hooks({ inspect: boom })] }],
-    ["an error in a plugin's words", {}, { plugins: [hooks({ admit: fail, error: () => ({ status: 418, body: "teapot" }) })] }],
-    ["no route", { path: "/x" }, { plugins: [hooks({ resolve: () => {} })] }],
-    ["an unknown model", { body: chat("nobody") }, { plugins: [fast] }],
-    ["a path with two readings", { path: "/a/../b" }],
-    ["a method that is not taken", { method: "TRACE" }],
-    ["a URL that is too long", { path: `/${"a".repeat(100)}` }, { limits: { url: 50 } }],
-    ["a body that is too large", { body: "x".repeat(100) }, { limits: { body: 50 } }],
-    ["a body that is too large to look into", { body: `"${"x".repeat(100)}"` }, { limits: { inspect: 50 }, plugins: [needs("json")] }],
-    ["the options of the server itself", { method: "OPTIONS", path: "*" }],
-  ])("%s", async (_what, request, options = {}) => {
+    {
+      what: "a gate's reply",
+      request: {},
+      options: { plugins: [hooks({ request: () => ({ status: 401, body: "who?" }) })] },
+    },
+    {
+      what: "a gate's reply in bytes",
+      request: {},
+      options: { plugins: [hooks({ request: () => ({ status: 401, body: new Uint8Array([104, 105]) }) })] },
+    },
+    { what: "an error that is meant", request: {}, options: { plugins: [hooks({ admit: fail })] } },
+    { what: "a plugin's mistake", request: {}, options: { plugins: [hooks({ inspect: boom })] } },
+    {
+      what: "an error in a plugin's words",
+      request: {},
+      options: { plugins: [hooks({ admit: fail, error: () => ({ status: 418, body: "teapot" }) })] },
+    },
+    { what: "no route", request: { path: "/x" }, options: { plugins: [hooks({ resolve: () => {} })] } },
+    { what: "an unknown model", request: { body: chat("nobody") }, options: { plugins: [fast] } },
+    { what: "a path with two readings", request: { path: "/a/../b" } },
+    { what: "a method that is not taken", request: { method: "TRACE" } },
+    { what: "a URL that is too long", request: { path: `/${"a".repeat(100)}` }, options: { limits: { url: 50 } } },
+    { what: "a body that is too large", request: { body: "x".repeat(100) }, options: { limits: { body: 50 } } },
+    {
+      what: "a body that is too large to look into",
+      request: { body: `"${"x".repeat(100)}"` },
+      options: { limits: { inspect: 50 }, plugins: [needs("json")] },
+    },
+    { what: "the options of the server itself", request: { method: "OPTIONS", path: "*" } },
+  ])("$what", async ({ request, options = {} }) => {
     const { explained, real } = await bothWays(request, options);
     expect(explained).toEqual(real);
   });

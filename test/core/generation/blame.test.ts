@@ -53,7 +53,7 @@ test.each([
 
 test("an exchange that a plugin spoiled says so when it ends, by name", async () => {
   const ends: unknown[] = [];
-  const observer = hooks({ end: (_x, outcome) => void ends.push(outcome) as undefined }, "observer");
+  const observer = hooks({ end: (_x, outcome) => void ends.push(outcome) }, "observer");
   const proxy = await openProxy({ plugins: [memUpstream(), guilty({ admit: boom }), observer] });
   await (await get(proxy)).text();
   expect(ends).toMatchObject([

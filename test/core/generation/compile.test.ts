@@ -78,11 +78,11 @@ describe.each(["request", "inspect", "resolve", "admit", "upstreamRequest"] as c
     expect(calls).toEqual(["a", "b", "c", "d"]);
   });
 
-  test.each([
-    ["throws", fail],
-    ["rejects", () => Promise.reject(boom)],
+  test.each<[string, () => unknown, () => unknown]>([
+    ["throws", fail, () => {}],
+    ["rejects", () => Promise.reject(boom), () => {}],
     ["throws after one that answered later", fail, async () => {}],
-  ])("blames the plugin and the phase of a hook that %s", async (_what, handler, before = () => {}) => {
+  ])("blames the plugin and the phase of a hook that %s", async (_what, handler, before) => {
     const run = phasesOf(phase, { fine: before, guilty: handler, after: () => {} })[phase];
     const error: unknown = await new Promise((resolve) => resolve(run?.(x))).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: "plugin_error", plugin: "guilty", phase, cause: boom });

@@ -113,11 +113,11 @@ describe("a slot", () => {
     const shared = proxy.slot<number>("usage");
     const unset = proxy.slot<number>("never set");
     const other = proxy.slot<string>("own");
-    return { end: (x) => void seen.push([shared.get(x), unset.get(x), other.get(x)]) as undefined };
+    return { end: (x) => void seen.push([shared.get(x), unset.get(x), other.get(x)]) };
   });
 
   test("is shared by name, and each exchange has its own", async () => {
-    const silent = hooks({ end: (x) => void seen.push(slots[0]?.get(x)) as undefined });
+    const silent = hooks({ end: (x) => void seen.push(slots[0]?.get(x)) });
     const proxy = await openProxy({ plugins: [reader, writer(), silent] });
     await (await proxy.fetch(new Request("http://proxy/1"))).text();
     await (await proxy.fetch(new Request("http://proxy/2"))).text();

@@ -13,7 +13,7 @@ const service = (relay: Partial<Relay>, match = true): RelayService => ({
 });
 const chainOf = (services: readonly RelayService[]): Relay | undefined =>
   relayChain(
-    services.map((service) => ({ plugin: "relay", service })),
+    services.map((each) => ({ plugin: "relay", service: each })),
     x,
     head,
   );

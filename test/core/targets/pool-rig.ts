@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { DiscoverySink, Snapshot, TargetSpec } from "plugboard";
 import { Ledger } from "../../../core/targets/ledger.ts";
 import { TargetPool } from "../../../core/targets/pool.ts";
@@ -19,7 +20,7 @@ export function poolRig(ledger: Ledger = new Ledger()): PoolRig {
     health: () => {},
     source: (_pool, source, error) => {
       sources.push(
-        `${source}: ${error === undefined ? "well" : error instanceof Error ? error.message : String(error)}`,
+        `${source}: ${error === undefined ? "well" : error instanceof Error ? error.message : inspect(error)}`,
       );
     },
   });

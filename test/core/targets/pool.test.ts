@@ -164,7 +164,7 @@ describe("two sources with one target", () => {
 });
 
 test("whatever a source says, the pool holds what was last said of each target", async () => {
-  const id = fc.constantFrom("a", "b", "c", "d");
+  const id: fc.Arbitrary<string> = fc.constantFrom("a", "b", "c", "d");
   const word = fc.oneof(
     fc.record({ replace: fc.uniqueArray(id) }),
     fc.record({ upsert: id, weight: fc.nat(3) }),

@@ -71,7 +71,7 @@ describe("a spec that is refused", () => {
     sink.replace([{ url: "http://a.test" }, { url: "nonsense" }, { url: "http://b.test" }]);
     await published();
     expect(idsOf(pool)).toEqual(["http://a.test", "http://b.test"]);
-    expect(sources).toEqual(["one: well", expect.stringContaining('"nonsense"')]);
+    expect(sources).toEqual([expect.stringContaining('"nonsense"')]);
   });
 
   test.each([
@@ -84,7 +84,7 @@ describe("a spec that is refused", () => {
     sink.replace([{ url: "http://b.test" }, spec as TargetSpec]);
     await published();
     expect(idsOf(pool)).toEqual(["http://b.test"]);
-    expect(sources).toHaveLength(2);
+    expect(sources).toEqual([expect.not.stringContaining("well")]);
   });
 });
 

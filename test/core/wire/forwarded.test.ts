@@ -98,7 +98,12 @@ describe("the client's address", () => {
     ["the peer's, when nothing was forwarded", "10.0.0.1", undefined, "10.0.0.1"],
     ["the peer's, whatever a stranger says", "203.0.113.9", "198.51.100.1", "203.0.113.9"],
     ["what a trusted peer says", "10.0.0.1", "198.51.100.1", "198.51.100.1"],
-    ["the nearest that is not trusted: what is before it, it may have made up", "10.0.0.1", "6.6.6.6, 198.51.100.1", "198.51.100.1"],
+    [
+      "the nearest that is not trusted: what is before it, it may have made up",
+      "10.0.0.1",
+      "6.6.6.6, 198.51.100.1",
+      "198.51.100.1",
+    ],
     ["found behind trusted proxies", "10.0.0.1", "198.51.100.1, 10.0.0.3, 10.0.0.2", "198.51.100.1"],
     ["the first, when all are trusted", "10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"],
     ["of either family", "::1", "2001:db8::7", "2001:db8::7"],
@@ -116,7 +121,14 @@ describe("the client's address", () => {
   });
 
   test("is never one that only an untrusted hop vouches for", () => {
-    const address = fc.constantFrom("6.6.6.6", "198.51.100.1", "10.0.0.2", "10.0.0.3", "unknown", "");
+    const address: fc.Arbitrary<string> = fc.constantFrom(
+      "6.6.6.6",
+      "198.51.100.1",
+      "10.0.0.2",
+      "10.0.0.3",
+      "unknown",
+      "",
+    );
     fc.assert(
       fc.property(fc.array(address), (hops) => {
         const found = of("10.0.0.1", hops.join(","));

@@ -107,8 +107,14 @@ describe("a path that some decoders read in a second way", () => {
 
 /** Paths out of what has been used to fool proxies, so that many of them are almost right. */
 const piece = fc.oneof(
-  { weight: 4, arbitrary: fc.constantFrom("/", "a", "admin", ".", "..", ";", "%", "%25", "2e", "2f", "5c", "~", "b=1") },
-  { weight: 2, arbitrary: fc.constantFrom("%2e", "%2E", "%2f", "%5c", "%00", "%3b", "%252e", "%252f", "%25252e", "\\", "#") },
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom("/", "a", "admin", ".", "..", ";", "%", "%25", "2e", "2f", "5c", "~", "b=1"),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom("%2e", "%2E", "%2f", "%5c", "%00", "%3b", "%252e", "%252f", "%25252e", "\\", "#"),
+  },
   { weight: 2, arbitrary: fc.nat(255).map((byte) => `%${byte.toString(16).padStart(2, "0")}`) },
   { weight: 1, arbitrary: fc.string({ minLength: 1, maxLength: 2 }) },
 );
@@ -154,7 +160,7 @@ describe("whatever the path, if it passes", () => {
   });
 
   test("no other spelling that passes is decoded to the same letters, digits and dots", () => {
-    const letter = fc.constantFrom(..."abcXYZ019-._");
+    const letter = fc.constantFrom("a", "b", "X", "Z", "0", "9", "-", ".", "_");
     const spelt = fc.tuple(letter, fc.boolean()).map(([char, encoded]) => ({
       char,
       text: encoded ? `%${char.charCodeAt(0).toString(16)}` : char,

@@ -38,10 +38,13 @@ describe("what becomes of a client's header", () => {
     expect(headerName(name)).toEqual({ name: "host", use: "host" });
   });
 
-  test.each(["__proto__", "constructor", "hasOwnProperty", "toString", "valueOf"])("%s is a name like others", (name) => {
-    expect(["forward", "drop"]).toContain(headerName(name).use);
-    expect(headerName(name).name).toBe(name.toLowerCase());
-  });
+  test.each(["__proto__", "constructor", "hasOwnProperty", "toString", "valueOf"])(
+    "%s is a name like others",
+    (name) => {
+      expect(["forward", "drop"]).toContain(headerName(name).use);
+      expect(headerName(name).name).toBe(name.toLowerCase());
+    },
+  );
 
   test("is right for more names than are remembered", () => {
     for (let i = 0; i < 3_000; i++) expect(headerName(`X-Many-${i}`)).toEqual({ name: `x-many-${i}`, use: "forward" });

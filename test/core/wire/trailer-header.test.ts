@@ -10,7 +10,13 @@ describe("a response that announces trailers and", () => {
   test.each([
     ["has a length", message(["HTTP/1.1 200 OK", "Trailer: X-Sum", "Content-Length: 2"], "ok"), get("/"), "GET", "ok"],
     ["has no body", message(["HTTP/1.1 204 No Content", "Trailer: X-Sum"]), get("/"), "GET", ""],
-    ["answers HEAD", message(["HTTP/1.1 200 OK", "Trailer: X-Sum", "Content-Length: 2"]), message(["HEAD / HTTP/1.1", "Host: a"]), "HEAD", ""],
+    [
+      "answers HEAD",
+      message(["HTTP/1.1 200 OK", "Trailer: X-Sum", "Content-Length: 2"]),
+      message(["HEAD / HTTP/1.1", "Host: a"]),
+      "HEAD",
+      "",
+    ],
     [
       "goes to a client of HTTP/1.0",
       message(["HTTP/1.1 200 OK", "Trailer: X-Sum", "Transfer-Encoding: chunked"], "2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n"),

@@ -29,7 +29,13 @@ describe("a connection that did not come about", () => {
     ["UND_ERR_INVALID_ARG", "internal_error", 500, "-"],
     ["", "connect_failed", 502, "UF"],
   ])("by %s is %s", (code, expected, status, flag) => {
-    expect(connectFault(failure(code), "t")).toMatchObject({ code: expected, status, flag, target: "t", phase: "connect" });
+    expect(connectFault(failure(code), "t")).toMatchObject({
+      code: expected,
+      status,
+      flag,
+      target: "t",
+      phase: "connect",
+    });
   });
 
   test("is told by the code of its cause when it has none of its own", () => {
@@ -57,7 +63,12 @@ describe("a response that broke", () => {
     ["a closed socket", failure("UND_ERR_SOCKET"), "upstream_reset", "upstream_reset"],
     ["what is no HTTP", parser, "upstream_protocol", "upstream_protocol"],
     ["a head that is too large", failure("UND_ERR_HEADERS_OVERFLOW"), "upstream_protocol", "upstream_protocol"],
-    ["a length that is not kept", failure("UND_ERR_RES_CONTENT_LENGTH_MISMATCH"), "upstream_protocol", "upstream_reset"],
+    [
+      "a length that is not kept",
+      failure("UND_ERR_RES_CONTENT_LENGTH_MISMATCH"),
+      "upstream_protocol",
+      "upstream_reset",
+    ],
     ["an upgrade nobody asked for", failure("UND_ERR_SOCKET", "bad upgrade"), "upstream_protocol", "upstream_protocol"],
     ["a response that cannot be", failure("UND_ERR_SOCKET", "bad response"), "upstream_protocol", "upstream_protocol"],
   ])("by %s", (_what, error, before, after) => {
