@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import { buildConnector, Pool } from "undici";
 
 let resetting = false;

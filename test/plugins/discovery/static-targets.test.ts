@@ -169,7 +169,10 @@ test("two lists that begin with the same target are refused", async () => {
 
 test("a target that stands in two lists is one: the first speaks for it", async () => {
   const shared = (weight: number) => ({ url: "http://127.0.0.1:1", weight });
-  const lists = [staticTargets({ targets: [shared(1)] }), staticTargets({ targets: ["http://127.0.0.1:2", shared(2)] })];
+  const lists = [
+    staticTargets({ targets: [shared(1)] }),
+    staticTargets({ targets: ["http://127.0.0.1:2", shared(2)] }),
+  ];
   const proxy = await createProxy({ plugins: lists });
   expect(proxy.pools()[0]?.snapshot.all.map(({ id, weight }) => [id, weight])).toEqual([
     ["http://127.0.0.1:1", 1],
