@@ -145,6 +145,10 @@ class Runtime implements Proxy {
     return explainWith(this.#config, request, this.#generation());
   }
 
+  files(): readonly string[] {
+    return [...this.#generation().registry.files];
+  }
+
   pools(): ReturnType<Proxy["pools"]> {
     return this.#generation().registry.pools();
   }

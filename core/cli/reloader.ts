@@ -33,7 +33,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
 
   function follow(next: readonly string[]): void {
     files = next;
-    if (watching) watcher.set(next);
+    if (watching) watcher.set([...next, ...proxy.files()]);
   }
 
   const run = oneAtATime(async (reason) => {
@@ -43,6 +43,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
       read = await readConfig(file, "serve", { stale: files });
       follow(read.files);
       const { generation } = await proxy.reload(read.config);
+      follow(read.files); // The new plugins may watch other files.
       const ms = Math.round(performance.now() - startedAt);
       output.tell("reloaded", done(`reloaded in ${ms} ms: ${reason}`), { generation, reason, ms });
       tellRestart(output, addressOf(source.config), addressOf(read.config));
@@ -61,7 +62,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
     reload: run,
     watch() {
       watching = true;
-      watcher.set(files);
+      watcher.set([...files, ...proxy.files()]);
     },
     close: () => watcher.close(),
   };

@@ -4,7 +4,8 @@ import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 /**
  * Node never reads an ES module twice, and jiti leaves `.js` and `.mjs` files to Node. A resolve hook therefore gives
  * the project's files a new address in each generation. It slows every import a little and a hook cannot be taken
- * back, so it is installed with the first reload or watch, not before.
+ * back, so it is installed with the first reload or watch, not before. Node keeps what it loaded: each reload costs
+ * the memory of the project's own `.js` and `.mjs` files once more.
  */
 export interface FreshModules {
   /** From now on the project's modules are read anew. */

@@ -72,6 +72,8 @@ export interface Proxy {
   /** What a request would do, phase by phase, without sending it. */
   explain(request?: ExplainRequest): Promise<Explanation>;
   status(): Status;
+  /** Files that the plugins of the running generation asked to be watched. */
+  files(): readonly string[];
   /** The pools of the running generation. */
   pools(): readonly Pool[];
   /** Drains, then closes; a second call ends at once. `deadline` is in milliseconds. @default limits.drain */

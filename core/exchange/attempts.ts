@@ -1,4 +1,3 @@
-import type { HeaderRecord } from "../contract/exchange.ts";
 import type { RetryClass } from "../contract/route.ts";
 import type { Target } from "../contract/target.ts";
 import { isProxyError, ProxyError } from "../errors.ts";
@@ -48,14 +47,7 @@ export function pick(x: ActiveExchange): Target | undefined {
 }
 
 function send(x: ActiveExchange): void {
-  if (x.generation.phases.upstreamRequest !== null) dropFraming(x.upstream.headers);
   new Attempt(x, x.target as PoolTarget, retryOrFail).send();
-}
-
-/** Framing is made from the body that is sent; a plugin that copied it from elsewhere must not have its say. */
-function dropFraming(headers: HeaderRecord): void {
-  for (const name of ["content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "expect"])
-    delete headers[name];
 }
 
 /** Tries another target if the rules allow it; otherwise the client is told of `error`. */

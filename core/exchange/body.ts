@@ -46,12 +46,12 @@ function onData(this: IncomingMessage, chunk: Buffer): void {
 
 function onEnd(this: IncomingMessage): void {
   const x = exchangeOf(this);
+  if (x.intake === undefined) return; // It was whole before its end was told.
   taken(x, Buffer.concat((x.intake as Intake).chunks));
 }
 
 function taken(x: ActiveExchange, body: Buffer): void {
   const { next } = x.intake as Intake;
-  x.req.off("data", onData).off("end", onEnd);
   x.intake = undefined;
   x.body = body;
   if (!x.over) next(x);
@@ -72,18 +72,19 @@ function onFirstPiece(this: IncomingMessage, chunk: Buffer): void {
     x.bytesIn = chunk.length;
     return peeked(x, chunk);
   }
+  this.off("data", onFirstPiece).off("end", onEmpty);
   this.pause();
   this.unshift(chunk);
   peeked(x, undefined);
 }
 
 function onEmpty(this: IncomingMessage): void {
-  peeked(exchangeOf(this), Buffer.alloc(0));
+  const x = exchangeOf(this);
+  if (x.intake !== undefined) peeked(x, Buffer.alloc(0));
 }
 
 function peeked(x: ActiveExchange, body: Buffer | undefined): void {
   const { next } = x.intake as Intake;
-  x.req.off("data", onFirstPiece).off("end", onEmpty);
   x.intake = undefined;
   x.body = body;
   if (!x.over) next(x);

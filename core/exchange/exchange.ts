@@ -1,10 +1,12 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Exchange, OutcomeKind, UpstreamRequest } from "../contract/exchange.ts";
+import type { Exchange, OutcomeKind } from "../contract/exchange.ts";
 import type { Route } from "../contract/route.ts";
 import type { Target } from "../contract/target.ts";
 import type { ProxyError } from "../errors.ts";
 import type { Generation } from "../generation/generation.ts";
+import { type Connection, connectionOf } from "../wire/connection.ts";
+import type { AttemptRequest } from "../wire/upstream-request.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Intake } from "./body.ts";
 
@@ -44,11 +46,13 @@ export class ActiveExchange implements Exchange {
   slots: unknown[] | undefined = undefined;
   notes: string[] | undefined = undefined;
   /** Set by the transport of the current attempt. */
-  upstream: UpstreamRequest = noUpstream;
+  /** Undefined until an attempt begins. */
+  upstream: AttemptRequest = undefined as unknown as AttemptRequest;
 
   readonly generation: Generation;
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
+  readonly connection: Connection;
   /** End-to-end headers of the client's request: name, value, name, value. */
   readonly pairs: string[] = [];
   host = "";
@@ -102,6 +106,7 @@ export class ActiveExchange implements Exchange {
     this.generation = generation;
     this.req = req;
     this.res = res;
+    this.connection = connectionOf(req.socket);
     this.method = req.method as string;
     (req as Carrier)[exchangeKey] = this;
     (res as Carrier)[exchangeKey] = this;
@@ -168,5 +173,3 @@ function parse(body: Buffer | undefined): unknown {
     return undefined; // Not JSON is an answer, not a fault: the caller asked.
   }
 }
-
-const noUpstream: UpstreamRequest = Object.freeze({ method: "", path: "", headers: {}, body: null });

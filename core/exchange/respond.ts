@@ -100,10 +100,9 @@ function watchForStall(x: ActiveExchange): void {
 }
 
 /** The last bytes were handed over, but may not be taken. */
-function end(x: ActiveExchange, rest?: Uint8Array | string, encoding: BufferEncoding = "latin1"): void {
+function end(x: ActiveExchange, rest?: Uint8Array): void {
   const { res } = x;
-  if (rest === undefined) res.end();
-  else res.end(rest, encoding);
+  res.end(rest);
   if (res.socket?.writableNeedDrain === true) watchForStall(x);
 }
 
@@ -114,21 +113,11 @@ export function endResponse(x: ActiveExchange, chunk: Uint8Array | null, trailer
     if (pairs.length > 0) res.addTrailers(pairs);
   }
   if (chunk !== null) {
-    const first = x.bytesOut === 0;
     x.bytesOut += chunk.length;
     if (isUnread(x)) res.write(chunk);
-    else if (first && chunk.length <= smallBody) return end(x, toLatin1(chunk));
     else return end(x, chunk);
   }
   endUnread(x);
-}
-
-/** Below this a copy is cheaper than what it saves. */
-const smallBody = 4_096;
-
-/** The same bytes as a string: Node joins it with the head and hands both to the kernel in one plain write. */
-function toLatin1(chunk: Uint8Array): string {
-  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString("latin1");
 }
 
 /** An upstream may answer before it has read the request: the client must get the answer, and not a reset. */
@@ -157,7 +146,7 @@ export function cut(x: ActiveExchange, error: ProxyError, relay: Relay | undefin
     x.bytesOut += frame.length;
     x.res.write(frame);
   }
-  hangUp(x.req, x.res, x.res.chunkedEncoding || x.lengthDeclared);
+  hangUp(x.req, x.res, x.lengthDeclared || (x.res.chunkedEncoding && x.res.shouldKeepAlive));
 }
 
 function onDrain(this: ServerResponse): void {

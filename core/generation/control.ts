@@ -11,10 +11,24 @@ import type { ControlRoute } from "./setup.ts";
 
 /** The h3 app of a generation: the plugins' control routes, and behind them everything else, taken over. */
 export function createApp(routes: readonly ControlRoute[], phases: Phases): RequestListener {
-  const app = new H3({ silent: true });
+  const app = new ControlApp({ silent: true });
+  app.answersPost = routes.some((route) => route.method === "POST");
   for (const { method, path, handler, plugin } of routes) app.on(method, path, guarded(handler, phases, plugin));
-  app.all("/**", catchAll);
   return toNodeHandler(app);
+}
+
+const everythingElse = { data: { route: "/**", handler: catchAll } };
+
+/** A catch-all behind the routes: as a route of h3's router it costs each request a split path and its parameters. */
+class ControlApp extends H3 {
+  answersPost = false;
+
+  override "~findRoute"(event: H3Event): ReturnType<H3["~findRoute"]> {
+    const { method } = event.req;
+    // Most of what passes is POST, and few plugins answer that.
+    if (method === "POST" && !this.answersPost) return everythingElse;
+    return super["~findRoute"](event) ?? everythingElse;
+  }
 }
 
 /** A control route passes the request gate like any other request, so that what guards the proxy guards it too. */

@@ -13,7 +13,6 @@ import type { PoolTarget } from "../targets/target.ts";
 import { clientAddress, trustedProxies, type TrustedProxies } from "../wire/forwarded.ts";
 import { httpTransport } from "../wire/http-transport.ts";
 import { isJson } from "../wire/media-type.ts";
-import { plainAddress } from "../wire/upstream-request.ts";
 import { compile, type Phases } from "./compile.ts";
 import { createApp } from "./control.ts";
 import { relayChain, type RelayProvider } from "./relay-chain.ts";
@@ -197,11 +196,11 @@ export class Generation {
   }
 
   trusts(x: ActiveExchange): boolean {
-    return this.#trusted.any && this.#trusted.has(x.req.socket.remoteAddress);
+    return this.#trusted.any && this.#trusted.has(x.connection.peer);
   }
 
   clientAddress(x: ActiveExchange): string | undefined {
-    const peer = plainAddress(x.req.socket.remoteAddress) || undefined;
+    const peer = x.connection.peer || undefined;
     if (!this.#trusted.any || x.forwarded === undefined) return peer;
     return clientAddress(peer, x.forwardedFor(), this.#trusted);
   }

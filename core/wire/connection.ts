@@ -1,10 +1,14 @@
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ActiveExchange } from "../exchange/exchange.ts";
 
 const connectionKey: unique symbol = Symbol("plugboard.connection");
 
 /** What is kept of a client's connection, on its socket. */
-interface Connection {
+export interface Connection {
+  /** The peer's address, IPv4 as such; "" when there is none. */
+  readonly peer: string;
+  readonly scheme: "http" | "https";
   /** Exchanges under way, in the order of their requests. */
   readonly open: ActiveExchange[];
   /** What waits for its turn: one for each exchange but the first, and for an upgrade. */
@@ -13,9 +17,21 @@ interface Connection {
   lastWord: string | undefined;
 }
 
-function connectionOf(socket: object): Connection {
+export function connectionOf(socket: object): Connection {
   const carrier = socket as { [connectionKey]?: Connection };
-  return (carrier[connectionKey] ??= { open: [], waiting: [], lastWord: undefined });
+  return (carrier[connectionKey] ??= {
+    peer: plainAddress((socket as Socket).remoteAddress),
+    scheme: "encrypted" in socket ? "https" : "http",
+    open: [],
+    waiting: [],
+    lastWord: undefined,
+  });
+}
+
+/** IPv4 in an IPv6 socket is written as IPv4. */
+function plainAddress(address: string | undefined): string {
+  if (address === undefined) return "";
+  return address.startsWith("::ffff:") ? address.slice(7) : address;
 }
 
 export function openExchanges(socket: object): number {
@@ -35,7 +51,7 @@ export function unfinished(socket: object): ActiveExchange | undefined {
 
 /** False: there are others before it on this connection, and it has to wait for its turn. */
 export function exchangeBegins(x: ActiveExchange): boolean {
-  return connectionOf(x.req.socket).open.push(x) === 1;
+  return x.connection.open.push(x) === 1;
 }
 
 /**
@@ -48,8 +64,9 @@ export function inTurn(socket: object, run: () => void): void {
 
 export function exchangeEnds(x: ActiveExchange): void {
   const { socket } = x.req;
-  const { open, waiting, lastWord } = connectionOf(socket);
-  open.splice(open.indexOf(x), 1);
+  const { open, waiting, lastWord } = x.connection;
+  if (open[0] === x) open.shift();
+  else open.splice(open.indexOf(x), 1);
   waiting.shift()?.();
   if (open.length === 0 && lastWord !== undefined) endWith(socket, lastWord);
 }

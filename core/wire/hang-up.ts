@@ -21,7 +21,8 @@ export function lingerThenEnd(req: IncomingMessage, res: ServerResponse, body: U
 
 /**
  * Ends the connection so that the client cannot take the response for whole: what was written is flushed, but the
- * terminator of a chunked body never comes, and a body that only the close delimits (not `delimited`) is reset.
+ * terminator of a chunked body never comes. A body that only the close delimits (not `delimited`) is reset; so is a chunked one
+ * whose head said `Connection: close`, because there are clients that take any end for the end.
  */
 export function hangUp(req: IncomingMessage, res: ServerResponse, delimited: boolean): void {
   const { socket } = res;

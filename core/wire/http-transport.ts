@@ -18,12 +18,11 @@ export const httpTransport: Transport = {
     const { upstream } = x;
     const call = new HttpCall(sink);
     const streamed = upstream.body === "stream";
-    if (streamed && x.contentLength >= 0) upstream.headers["content-length"] = String(x.contentLength);
     (target as PoolTarget).connection.pool.dispatch(
       {
         path: upstream.path,
         method: upstream.method,
-        headers: upstream.headers,
+        headers: upstream.toSend(streamed ? x.contentLength : -1),
         body: streamed ? new Upload(x) : upstream.body,
         upgrade: x.tunnel === undefined ? null : x.upgradeTo,
       },

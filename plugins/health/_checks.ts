@@ -40,18 +40,9 @@ export function createChecks(options: ChecksOptions): Checks {
     const failure = await options.prober.probe(check.origin, cancel);
     check.running = undefined;
     // What a target said that has left meanwhile concerns nobody.
-    if (checks.get(check.id) === check) settle(check, failure);
-  }
-
-  function settle(check: Check, failure: string | undefined): void {
-    const passed = failure === undefined;
-    check.streak = passed === check.up ? 0 : check.streak + 1;
+    if (checks.get(check.id) !== check) return;
     const first = check.up === undefined;
-    const enough = first ? 1 : passed ? options.rise : options.fall;
-    if (check.streak < enough) return;
-    check.up = passed;
-    check.streak = 0;
-    options.turned(check.id, failure, first);
+    if (turns(check, failure === undefined, options)) options.turned(check.id, failure, first);
   }
 
   function forget(check: Check): void {
@@ -82,4 +73,14 @@ export function createChecks(options: ChecksOptions): Checks {
       for (const check of checks.values()) forget(check);
     },
   };
+}
+
+/** Counts one probe; true if it was the one that turns the target. */
+function turns(check: Check, passed: boolean, { fall, rise }: ChecksOptions): boolean {
+  check.streak = passed === check.up ? 0 : check.streak + 1;
+  const enough = check.up === undefined ? 1 : passed ? rise : fall;
+  if (check.streak < enough) return false;
+  check.up = passed;
+  check.streak = 0;
+  return true;
 }

@@ -52,7 +52,10 @@ const schema: v.GenericSchema<ActiveHealthOptions, Settings> = v.strictObject({
   rise: v.optional(whole, 2),
   jitter: v.optional(v.pipe(v.number(), v.minValue(0, "Expected 0 to 1"), v.maxValue(1, "Expected 0 to 1")), 0.2),
   pool: v.optional(v.pipe(v.string(), v.nonEmpty("Expected the name of a pool"))),
-  expect: v.optional(v.array(v.union([status, v.tuple([status, status])])), [[200, 299]]),
+  expect: v.optional(
+    v.pipe(v.array(v.union([status, v.tuple([status, status])])), v.minLength(1, "Expected one status or more")),
+    [[200, 299]],
+  ),
   headers: v.optional(v.record(v.string(), v.string()), {}),
   maxBytes: v.optional(whole, 65_536),
 } satisfies { [K in keyof Required<ActiveHealthOptions>]: v.GenericSchema<ActiveHealthOptions[K], unknown> });

@@ -76,6 +76,18 @@ describe("attach", () => {
     expect(await textAt(url)).toBe("mem://a");
   });
 
+  test("to a server that listens is no news for those who wait for it to listen", async () => {
+    const proxy = await openProxy({ plugins: [mem] });
+    const server = createServer();
+    onTestFinished(() => void server.close());
+    let told = 0;
+    server.on("listening", () => void (told += 1));
+    await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+    proxy.attach(server);
+    await proxy.reload();
+    expect(told).toBe(1);
+  });
+
   test("closes the server with the proxy", async () => {
     const { proxy, url } = await attached("before");
     expect(await textAt(url)).toBe("mem://a");

@@ -5,7 +5,13 @@ import { inChild } from "./in-child.ts";
 
 const life = (hooks: string): string => `
   import { createProxy, definePlugin } from "plugboard";
-  const guilty = definePlugin({ name: "guilty", setup: () => (${hooks}) });
+  const guilty = definePlugin({
+    name: "guilty",
+    setup(proxy) {
+      const route = proxy.createRoute({ name: "r" });
+      return ${hooks};
+    },
+  });
   const mem = definePlugin({
     name: "mem",
     setup(proxy) {
@@ -40,9 +46,46 @@ test.each([
     "an async error hook that rejects",
     "{ admit: (x) => { if (x.path === '/spoil') throw new Error('a'); }, error: async () => { throw new Error('boom'); } }",
   ],
+  [
+    "a gate whose reply has an object for a body",
+    "{ request: (x) => (x.path === '/spoil' ? { status: 200, body: { a: 1 } } : undefined) }",
+  ],
+  [
+    "a gate whose reply has an object for a body, later",
+    "{ request: async (x) => (x.path === '/spoil' ? { status: 200, body: { a: 1 } } : undefined) }",
+  ],
+  [
+    "an error hook whose reply has an object for a body",
+    "{ admit: async (x) => { if (x.path === '/spoil') throw new Error('a'); }, error: () => ({ status: 500, body: { a: 1 } }) }",
+  ],
+  [
+    "a resolve that returns an object of its own, before a gate that takes its time",
+    "{ resolve: (x) => (x.path === '/spoil' ? { pool: 'default' } : route), admit: (x) => (x.path === '/spoil' ? new Promise((resolve) => setTimeout(resolve, 150)) : undefined) }",
+  ],
 ])("%s does not end the process", { timeout: 20_000 }, async (_what, hooks) => {
   const { code, stdout } = await inChild(life(hooks));
   expect(stdout).toContain("status 200");
+  expect(code).toBe(0);
+});
+
+test("a listener of a pool that throws does not end the process", { timeout: 20_000 }, async () => {
+  const { code, stdout } = await inChild(`
+    import { createProxy, definePlugin } from "plugboard";
+    const sinks = [];
+    const source = definePlugin({
+      name: "source",
+      setup(proxy) {
+        proxy.provide("discovery", "source", { start: (sink) => void sinks.push(sink) });
+        proxy.pool().onChange(() => { throw new Error("boom"); });
+      },
+    });
+    const proxy = await createProxy({ plugins: [source()] });
+    sinks[0].replace([{ url: "http://127.0.0.1:1" }]);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    console.log("targets:", proxy.pools()[0].snapshot.all.length);
+    await proxy.close();
+  `);
+  expect(stdout).toContain("targets: 1");
   expect(code).toBe(0);
 });
 

@@ -100,6 +100,15 @@ describe("JavaScript that the types would have refused", () => {
     expect(response.headers.get("x-proxy-error")).toBe("plugin_error");
   });
 
+  test("a relay that returns no bytes is a plugin's fault, and not the upstream's", async () => {
+    const proxy = await openProxy({ plugins: [memUpstream(), relay({ data: () => ({}) as never })] });
+    await get(proxy)
+      .then((response) => response.text())
+      .catch(() => {}); // Cut, as it must be.
+    expect(proxy.lines.join("\n")).toMatch(/\bguilty\b/);
+    expect(proxy.pools()[0]?.snapshot.all[0]?.live).toMatchObject({ failures: 0, inflight: 0 });
+  });
+
   test("a selector that picks something else is a plugin's fault", async () => {
     const proxy = await openProxy({ plugins: [memUpstream(), selector({ pick: () => ({ id: "x" }) as never })] });
     expect((await get(proxy)).headers.get("x-proxy-error")).toBe("plugin_error");

@@ -32,6 +32,19 @@ test("a task runs for the first time after its interval, then once per interval"
   expect(task).toHaveBeenCalledTimes(4);
 });
 
+test.each([
+  ["a month", 31 * 24 * 3_600_000],
+  ["for ever", Infinity],
+])("an interval of %s is longer than a timer can count, and does not mean at once", async (_what, interval) => {
+  const task = vi.fn<() => void>();
+  const tasks = tasksOf({ task, interval });
+  await tasks.start();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(task).not.toHaveBeenCalled();
+  tasks.stop();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
 describe("an immediate task", () => {
   test("runs at the start, and the start waits for it", async () => {
     const running = deferred();

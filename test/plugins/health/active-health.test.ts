@@ -1,19 +1,7 @@
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
-import { createConsola } from "consola";
-import { expect, onTestFinished, test } from "vitest";
-import {
-  createProxy,
-  definePlugin,
-  type DiscoverySink,
-  type Plugin,
-  type Pool,
-  type Proxy,
-  type TargetSpec,
-} from "plugboard";
+import { expect, test } from "vitest";
 import { type ActiveHealthOptions, activeHealth } from "plugboard/plugins/health/active-health";
 import { testHealth, testPlugin } from "plugboard/testing";
+import { start, upstream } from "./started.ts";
 
 testHealth({ test, create: (settings) => activeHealth(settings) });
 
@@ -30,6 +18,7 @@ testPlugin({
     { options: { jitter: 2 }, says: "jitter: Expected 0 to 1" },
     { options: { expect: ["2xx"] }, says: "expect.0" },
     { options: { expect: [[200]] }, says: "expect.0" },
+    { options: { expect: [] }, says: "expect: Expected one status or more" },
     { options: { pool: "" }, says: "pool" },
     { options: { maxBytes: 0 }, says: "maxBytes" },
     { options: { intervall: 5 }, says: 'did you mean "interval"?' },
@@ -130,7 +119,7 @@ test("believes the first probe after a reload", async () => {
 test("does not take a target that serves down for one failure after a reload", async () => {
   let status = 200;
   const { url, requests } = await upstream((_request, response) => void response.writeHead(status).end());
-  const { proxy, pool } = await start([activeHealth({ interval: 5, fall: 2 })], { default: [{ url }] });
+  const { proxy, pool } = await start([activeHealth({ interval: 50, fall: 3 })], { default: [{ url }] });
   await (await proxy.fetch(new Request("http://proxy/"))).arrayBuffer();
   status = 503;
   const seen = requests.length;
@@ -163,63 +152,3 @@ test("logs that a target went down or came back, and nothing else", async () => 
   );
   expect(log).toEqual(["warn: target a is down: status 503", "info: target a is up again"]);
 });
-
-interface Upstream {
-  readonly url: string;
-  readonly requests: readonly IncomingMessage[];
-}
-
-async function upstream(answer: RequestListener = (_request, response) => void response.end()): Promise<Upstream> {
-  const requests: IncomingMessage[] = [];
-  const server = createServer((request, response) => {
-    requests.push(request);
-    answer(request, response);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
-}
-
-interface Started {
-  readonly proxy: Proxy;
-  readonly log: readonly string[];
-  /** The default pool of the newest generation. */
-  pool(): Pool;
-  /** Replaces the targets of the default pool. */
-  replace(specs: readonly TargetSpec[]): void;
-}
-
-async function start(
-  plugins: readonly Plugin[],
-  pools: Readonly<Record<string, readonly TargetSpec[]>>,
-): Promise<Started> {
-  let current: Pool | undefined;
-  let started: DiscoverySink | undefined;
-  const targets = definePlugin({
-    name: "targets",
-    setup(setup) {
-      current = setup.pool();
-      for (const [pool, specs] of Object.entries(pools)) {
-        setup.provide("discovery", `targets ${pool}`, {
-          pool,
-          start(sink) {
-            sink.replace(specs);
-            if (pool === "default") started = sink;
-          },
-        });
-      }
-    },
-  });
-  const lines: string[] = [];
-  const log = createConsola({
-    level: 3,
-    reporters: [{ log: ({ type, args }) => void lines.push(`${type}: ${args.join(" ")}`) }],
-  });
-  const proxy = await createProxy({ plugins: [targets(), ...plugins] }, { log });
-  onTestFinished(() => proxy.close({ deadline: 0 }));
-  return { proxy, log: lines, pool: () => current as Pool, replace: (specs) => started?.replace(specs) };
-}
