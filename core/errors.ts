@@ -92,7 +92,7 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   upstream_reset: upstream(502, "UC"),
   upstream_protocol: upstream(502, "UPE"),
   upstream_timeout: upstream(504, "UT"),
-  total_timeout: upstream(504, "UT", false),
+  total_timeout: proxy(504, "UT"),
   stream_idle: upstream(504, "SI", false),
   write_stalled: client(499, "SI"),
 };

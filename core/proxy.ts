@@ -108,11 +108,12 @@ class Runtime implements Proxy {
         status: () => this.status(),
       });
       this.#loading = next;
+      // The first one has nobody to disturb; a later one may yet be refused.
+      if (this.#current === undefined) next.goLive();
       await next.start();
       if (this.#closing !== undefined) throw new Error("this proxy is closed");
       this.#swap(next, config, number);
     } catch (error) {
-      if (this.#current !== undefined) this.#state.ledger.keepReporters(this.#current.registry.reporters);
       this.#state.reloadError = error instanceof Error ? error.message : String(error);
       if (this.#current === undefined) await this.#state.ledger.close();
       throw error;
@@ -130,6 +131,7 @@ class Runtime implements Proxy {
     this.#number = number;
     this.#state.reloadError = undefined;
     this.#state.ledger.keepReporters(next.registry.reporters);
+    next.goLive();
     for (const { server } of this.#servers) tune(server, this.#state.limits);
     if (old !== undefined) this.#retire(old);
   }

@@ -3,6 +3,7 @@ import type { OutcomeKind, UpstreamHead } from "../contract/exchange.ts";
 import type { RetryClass } from "../contract/route.ts";
 import type { Relay, Selector, TransportCall, TransportSink } from "../contract/services.ts";
 import { isProxyError, ProxyError } from "../errors.ts";
+import { ownerOf } from "../generation/relay-chain.ts";
 import { routeOf } from "../generation/routes.ts";
 import { isResetting } from "../targets/connections.ts";
 import type { PoolTarget } from "../targets/target.ts";
@@ -139,7 +140,11 @@ export class Attempt implements TransportSink {
   error(error: Error): void {
     if (this.state === "done") return;
     if (this.delivered) return this.#settle(this.#whole());
-    if (this.state === "connecting") return this.#failed("connect", connectFault(error, this.target.id));
+    if (this.state === "connecting") {
+      const fault = connectFault(error, this.target.id);
+      // What cannot be written at all cannot be written to another target either.
+      return this.#failed(fault.source === "upstream" ? "connect" : "local", fault);
+    }
     const fault = isProxyError(error) ? error : responseFault(error, this.target.id, this.state === "streaming");
     if (fault.source === "client")
       return this.#failed(fault.code === "client_closed" ? "client-abort" : "local", fault);
@@ -191,6 +196,7 @@ export class Attempt implements TransportSink {
     this.since = performance.now();
     this.#status = status;
     this.#ttfb = this.since - this.#startedAt;
+    this.x.ttfb = this.since - this.x.startedAt;
     const { live } = this.target;
     live.ttfb = live.ttfb === 0 ? this.#ttfb : live.ttfb + (this.#ttfb - live.ttfb) / 8;
   }
@@ -222,9 +228,10 @@ export class Attempt implements TransportSink {
     let out: Uint8Array | null;
     try {
       out = relay.data(chunk);
+      if (out !== null && !(out instanceof Uint8Array))
+        throw new TypeError(`a relay returned ${typeof out} for a chunk`);
     } catch (error) {
-      const fault = toPluginError(error);
-      this.stop("plugin", fault);
+      this.stop("plugin", toPluginError(error, ownerOf(relay)));
       return true;
     }
     return out === null || out.length === 0 ? true : writeChunk(this.x, out);
@@ -257,7 +264,6 @@ export class Attempt implements TransportSink {
     }
     x.kind = kind;
     x.status = this.#status;
-    x.ttfb = this.#ttfb;
     const { attemptEnd } = x.generation.phases;
     if (attemptEnd === null && this.#selector.attemptEnd === undefined) return;
     const duration = performance.now() - this.#startedAt;
@@ -279,8 +285,8 @@ export class Attempt implements TransportSink {
   }
 }
 
-function toPluginError(error: unknown): ProxyError {
+function toPluginError(error: unknown, plugin?: string): ProxyError {
   return isProxyError(error)
     ? error
-    : new ProxyError("plugin_error", "A plugin of the proxy failed.", { cause: error });
+    : new ProxyError("plugin_error", "A plugin of the proxy failed.", { plugin, phase: "relay", cause: error });
 }

@@ -47,7 +47,7 @@ function onData(this: IncomingMessage, chunk: Buffer): void {
 function onEnd(this: IncomingMessage): void {
   const x = exchangeOf(this);
   if (x.intake === undefined) return; // It was whole before its end was told.
-  taken(x, Buffer.concat((x.intake as Intake).chunks));
+  taken(x, Buffer.concat(x.intake.chunks));
 }
 
 function taken(x: ActiveExchange, body: Buffer): void {

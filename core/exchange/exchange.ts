@@ -1,12 +1,11 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Exchange, OutcomeKind } from "../contract/exchange.ts";
+import type { Exchange, OutcomeKind, UpstreamRequest } from "../contract/exchange.ts";
 import type { Route } from "../contract/route.ts";
 import type { Target } from "../contract/target.ts";
 import type { ProxyError } from "../errors.ts";
 import type { Generation } from "../generation/generation.ts";
 import { type Connection, connectionOf } from "../wire/connection.ts";
-import type { AttemptRequest } from "../wire/upstream-request.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Intake } from "./body.ts";
 
@@ -46,8 +45,8 @@ export class ActiveExchange implements Exchange {
   slots: unknown[] | undefined = undefined;
   notes: string[] | undefined = undefined;
   /** Set by the transport of the current attempt. */
-  /** Undefined until an attempt begins. */
-  upstream: AttemptRequest = undefined as unknown as AttemptRequest;
+  /** Made for each attempt; empty before the first. */
+  upstream: UpstreamRequest = noUpstream;
 
   readonly generation: Generation;
   readonly req: IncomingMessage;
@@ -173,3 +172,5 @@ function parse(body: Buffer | undefined): unknown {
     return undefined; // Not JSON is an answer, not a fault: the caller asked.
   }
 }
+
+const noUpstream: UpstreamRequest = Object.freeze({ method: "", path: "", headers: {}, body: null });

@@ -1,6 +1,8 @@
 import type { Reply } from "../contract/exchange.ts";
 import type { Route } from "../contract/route.ts";
 import { nextAttempt } from "./attempts.ts";
+import { ProxyError } from "../errors.ts";
+import { isRoute } from "../generation/routes.ts";
 import { readBody } from "./body.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import { notFound } from "./not-found.ts";
@@ -37,6 +39,7 @@ function afterInspect(x: ActiveExchange, reply: Reply | void): void {
 function afterResolve(x: ActiveExchange, found: Route | Reply | void): void {
   if (found === undefined) return fail(x, notFound(x));
   if (isReply(found)) return sendReply(x, found);
+  if (!isRoute(found)) return fail(x, new ProxyError("plugin_error", "A plugin of the proxy failed.", noRoute));
   x.route = found;
   step(x, x.generation.phases.admit, afterAdmit);
 }
@@ -49,3 +52,5 @@ function afterAdmit(x: ActiveExchange, reply: Reply | void): void {
 function isReply(value: Route | Reply): value is Reply {
   return "status" in value;
 }
+
+const noRoute = { phase: "resolve", cause: new TypeError("resolve returned a route that createRoute did not make") };

@@ -12,6 +12,7 @@ export function sendReply(x: ActiveExchange, reply: Reply): void {
   const { res } = x;
   if (x.ended || res.headersSent) return;
   const body = typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
+  if (!isReply(reply, body)) return refuseReply(x, reply);
   const headers: HeaderRecord = Object.create(null);
   for (const [name, value] of Object.entries(reply.headers ?? {}))
     headers[name.toLowerCase()] = value as string | string[];
@@ -33,6 +34,20 @@ export function sendReply(x: ActiveExchange, reply: Reply): void {
   if (body !== undefined && x.method !== "HEAD") x.bytesOut += body.length;
   if (unread) lingerThenEnd(x.req, res, body);
   else end(x, body);
+}
+
+/** What TypeScript refuses JavaScript may still return. */
+function isReply(reply: Reply, body: unknown): boolean {
+  return Number.isInteger(reply.status) && (body === undefined || body instanceof Uint8Array);
+}
+
+/** The fault of the plugin that made the reply; if that was to tell an error, the error is told in our words. */
+function refuseReply(x: ActiveExchange, reply: Reply): void {
+  const told = x.error;
+  const cause = new TypeError(`a reply has the status ${String(reply.status)} and a body of type ${typeof reply.body}`);
+  if (told === undefined) return fail(x, new ProxyError("plugin_error", "A plugin of the proxy failed.", { cause }));
+  x.generation.log.error(`${x.method} ${x.path}: the error hook made no reply:`, cause);
+  sendReply(x, errorReply(x, told));
 }
 
 /** Ends an exchange with an error: as a reply while that is possible, else by cutting the connection. */

@@ -87,6 +87,7 @@ export class Generation {
         health: (target, up, reporter, reason) => {
           if (!registry.silent) generation?.phases.health?.(target, up, reporter, reason);
         },
+        thrown: (pool, error) => proxy.log.error(`a listener of pool ${pool} threw:`, error),
         source: (pool, source, error) => registry.noteSource(pool, source, error, proxy.log),
       },
       routeDefaults(config.retry, config.timeouts),
@@ -118,6 +119,12 @@ export class Generation {
       await this.close();
       throw error;
     }
+  }
+
+  /** From now on this generation is the one that serves. */
+  goLive(): void {
+    this.registry.goLive();
+    this.#flush();
   }
 
   async discover(): Promise<void> {

@@ -41,6 +41,8 @@ export class Registry {
   readonly body: BodyNeed = { any: 0, json: false };
   /** No generation that is over may say a word about health. */
   silent = false;
+  /** Verdicts of a generation that is not the running one yet, and may never be. */
+  #said: (() => void)[] | undefined = [];
   /** Sources whose last word was a failure. */
   readonly stale: Map<string, { readonly source: string; readonly pool: string; readonly error: string }> = new Map();
   #pools: Map<string, TargetPool> = new Map();
@@ -89,13 +91,22 @@ export class Registry {
   reporter(name: string): Reporter {
     this.reporters.add(name);
     return {
-      down: (id, reason, forMs) => {
-        if (!this.silent) this.#ledger.down(id, name, reason, forMs);
-      },
-      up: (id) => {
-        if (!this.silent) this.#ledger.up(id, name);
-      },
+      down: (id, reason, forMs) => this.#say(() => this.#ledger.down(id, name, reason, forMs)),
+      up: (id) => this.#say(() => this.#ledger.up(id, name)),
     };
+  }
+
+  /** What was said of health while the generation started holds from now on. */
+  goLive(): void {
+    const said = this.#said ?? [];
+    this.#said = undefined;
+    for (const verdict of said) verdict();
+  }
+
+  #say(verdict: () => void): void {
+    if (this.silent) return;
+    if (this.#said === undefined) verdict();
+    else this.#said.push(verdict);
   }
 
   addControlRoute(route: ControlRoute, index: number): void {

@@ -20,9 +20,19 @@ export function relayChain(providers: readonly RelayProvider[], x: Exchange, hea
   return all === undefined ? first : inSeries(all);
 }
 
+const owners: WeakMap<Relay, string> = new WeakMap();
+
+/** The plugin that made a relay; undefined for several in series. */
+export function ownerOf(relay: Relay): string | undefined {
+  return owners.get(relay);
+}
+
 function toRelay({ plugin, service }: RelayProvider, x: Exchange, head: UpstreamHead): Relay | undefined {
   try {
-    return service.match(x, head) ? service.create(x, head) : undefined;
+    if (!service.match(x, head)) return undefined;
+    const relay = service.create(x, head);
+    owners.set(relay, plugin);
+    return relay;
   } catch (cause) {
     if (isProxyError(cause)) throw cause;
     throw new ProxyError("plugin_error", "A plugin of the proxy failed.", { plugin, phase: "relay", cause });
@@ -44,7 +54,8 @@ function inSeries(relays: readonly Relay[]): Relay {
     }
     return parts.length === 0 ? null : Buffer.concat(parts);
   };
-  const idle = relays.flatMap((relay) => (relay.idle === undefined ? [] : [relay.idle]));
+  // 0 is no limit, which does not lift another's.
+  const idle = relays.flatMap(({ idle: limit = 0 }) => (limit > 0 ? [limit] : []));
   return {
     ...(idle.length > 0 ? { idle: Math.min(...idle) } : {}),
     data: (chunk) => pass(chunk, 0),

@@ -95,6 +95,11 @@ export function toRoute(route: PoolRoute): Route {
   return route as unknown as Route;
 }
 
+/** Whether core made it. */
+export function isRoute(value: unknown): value is Route {
+  return value instanceof PoolRoute;
+}
+
 /** The route of an exchange as core made it. */
 export function routeOf(x: { readonly route: Route | undefined }): PoolRoute {
   return x.route as unknown as PoolRoute;

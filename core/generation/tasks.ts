@@ -1,4 +1,5 @@
 import type { ConsolaInstance } from "consola";
+import { type LongTimer, longTimer } from "../long-timer.ts";
 import type { PeriodicTask } from "./setup.ts";
 
 /** The timers of a generation. A task never overlaps itself; one that throws is logged and runs again. */
@@ -6,7 +7,7 @@ export class Tasks {
   readonly #tasks: readonly PeriodicTask[];
   readonly #signal: AbortSignal;
   readonly #log: ConsolaInstance;
-  readonly #timers: Set<NodeJS.Timeout> = new Set();
+  readonly #timers: Set<LongTimer> = new Set();
   #stopped = false;
 
   constructor(tasks: readonly PeriodicTask[], signal: AbortSignal, log: ConsolaInstance) {
@@ -23,21 +24,21 @@ export class Tasks {
 
   stop(): void {
     this.#stopped = true;
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const timer of this.#timers) timer.clear();
     this.#timers.clear();
   }
 
   #schedule(task: PeriodicTask): void {
     if (this.#stopped) return;
     const spread = (task.jitter ?? 0) * (Math.random() * 2 - 1);
-    const timer = setTimeout(
+    const timer = longTimer(
       () => {
         this.#timers.delete(timer);
         void this.#run(task).then(() => this.#schedule(task));
       },
       task.interval * (1 + spread),
     );
-    this.#timers.add(timer.unref());
+    this.#timers.add(timer);
   }
 
   async #run(task: PeriodicTask): Promise<void> {

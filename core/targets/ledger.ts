@@ -1,7 +1,6 @@
 import type { TargetStats, Verdict } from "../contract/target.ts";
+import { type LongTimer, longTimer } from "../long-timer.ts";
 import { Connections } from "./connections.ts";
-
-const longestTimer = 2 ** 31 - 1;
 
 /** What core remembers of a target across generations. */
 export class LedgerEntry implements TargetStats {
@@ -25,7 +24,7 @@ export class LedgerEntry implements TargetStats {
 export class Ledger {
   readonly connections: Connections = new Connections();
   #entries: Map<string, LedgerEntry> = new Map();
-  #timers: Map<Verdict, NodeJS.Timeout> = new Map();
+  #timers: Map<Verdict, LongTimer> = new Map();
   #listeners: Set<() => void> = new Set();
 
   hold(id: string): LedgerEntry {
@@ -53,7 +52,11 @@ export class Ledger {
     this.#clear(entry, reporter);
     const verdict: Verdict = { reporter, reason, until: forMs === undefined ? Infinity : Date.now() + forMs };
     entry.verdicts.set(reporter, verdict);
-    this.#lapse(id, verdict);
+    if (forMs !== undefined)
+      this.#timers.set(
+        verdict,
+        longTimer(() => this.up(id, reporter), forMs),
+      );
     this.#changed();
   }
 
@@ -87,24 +90,16 @@ export class Ledger {
   }
 
   async close(): Promise<void> {
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const timer of this.#timers.values()) timer.clear();
     this.#timers.clear();
     await this.connections.close();
-  }
-
-  /** Ends a verdict in its time; in steps, because a timer counts to 24 days only. */
-  #lapse(id: string, verdict: Verdict): void {
-    const left = verdict.until - Date.now();
-    if (left === Infinity) return;
-    const step = (): void => (Date.now() < verdict.until ? this.#lapse(id, verdict) : this.up(id, verdict.reporter));
-    this.#timers.set(verdict, setTimeout(step, Math.min(left, longestTimer)).unref());
   }
 
   #clear(entry: LedgerEntry, reporter: string): void {
     const verdict = entry.verdicts.get(reporter);
     if (verdict === undefined) return;
     entry.verdicts.delete(reporter);
-    clearTimeout(this.#timers.get(verdict));
+    this.#timers.get(verdict)?.clear();
     this.#timers.delete(verdict);
   }
 

@@ -12,6 +12,8 @@ interface Member {
 export interface PoolEvents {
   /** A target became available or stopped being so. */
   health(target: Target, up: boolean, reporter: string, reason: string): void;
+  /** A listener of the pool threw; the others hear of the change all the same. */
+  thrown?(pool: string, error: unknown): void;
   /** A spec that cannot be a target, or a source that failed; undefined: the source is well again. */
   source(pool: string, source: string, error: unknown): void;
 }
@@ -140,9 +142,17 @@ export class TargetPool implements Pool {
     if (!isSame(list, this.snapshot.all) || !isSame(available, this.snapshot.available)) {
       const version = this.snapshot.version + 1;
       this.snapshot = Object.freeze({ version, all: Object.freeze(list), available: Object.freeze(available) });
-      for (const listener of this.#listeners) listener(this.snapshot);
+      for (const listener of this.#listeners) this.#tell(listener);
     }
     this.#tellHealth(list);
+  }
+
+  #tell(listener: (snapshot: Snapshot) => void): void {
+    try {
+      listener(this.snapshot);
+    } catch (error) {
+      this.#events.thrown?.(this.name, error);
+    }
   }
 
   #tellHealth(list: readonly PoolTarget[]): void {

@@ -129,6 +129,7 @@ function ask(port: number, { method = "GET", path, headers = {}, body, leave }: 
     const sent = request({ port, host: "127.0.0.1", method, path, headers, agent: false });
     sent.once("error", reject);
     sent.once("response", (response) => {
+      sent.off("error", reject).on("error", () => undefined);
       const pieces: Buffer[] = [];
       response.on("data", (piece: Buffer) => pieces.push(piece));
       response.on("error", () => undefined); // Being cut is told by `complete`.

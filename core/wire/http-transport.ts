@@ -7,6 +7,7 @@ import type { ActiveExchange } from "../exchange/exchange.ts";
 import type { PoolTarget } from "../targets/target.ts";
 import type { Headers } from "./response-headers.ts";
 import { Upload } from "./upload.ts";
+import type { AttemptRequest } from "./upstream-request.ts";
 
 type Controller = Dispatcher.DispatchController;
 
@@ -22,7 +23,7 @@ export const httpTransport: Transport = {
       {
         path: upstream.path,
         method: upstream.method,
-        headers: upstream.toSend(streamed ? x.contentLength : -1),
+        headers: (upstream as AttemptRequest).toSend(streamed ? x.contentLength : -1),
         body: streamed ? new Upload(x) : upstream.body,
         upgrade: x.tunnel === undefined ? null : x.upgradeTo,
       },

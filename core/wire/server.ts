@@ -42,7 +42,10 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
   const connections = new Set<Socket>();
   tune(server, acceptor.limits());
   // Node starts the checker of slow requests when it begins to listen; a server that listens already starts it anew.
-  if (server.listening) server.emit("listening");
+  if (server.listening) {
+    const own = server.listeners("listening").find((one) => one.name === "setupConnectionsTracking");
+    own?.call(server);
+  }
   if (!server.listeners("request").includes(listener)) server.on("request", listener);
   server.on("checkContinue", (req: IncomingMessage, res: ServerResponse) =>
     acceptor.accept(req, res, { expectContinue: true }),

@@ -41,7 +41,7 @@ const spec: v.GenericSchema<TargetSpec> = v.strictObject({
   labels: v.optional(v.record(v.string(), v.string())),
   meta: v.optional(v.record(v.string(), v.unknown())),
   keepAlive: v.optional(
-    v.pipe(v.number(), v.integer("Expected whole milliseconds"), v.minValue(0, "Expected 0 or more")),
+    v.pipe(v.number(), v.integer("Expected whole milliseconds"), v.minValue(1, "Expected 1 or more")),
   ),
   maxConnections: v.optional(
     v.pipe(v.number(), v.integer("Expected a whole number"), v.minValue(1, "Expected 1 or more")),
