@@ -9,6 +9,8 @@ interface Node {
   readonly shape?: Readonly<Record<string, unknown>>;
   readonly options?: readonly unknown[];
   readonly type?: string;
+  /** valibot's lazy: the schema for an input; an object has names to know. */
+  readonly getter?: (input: unknown) => unknown;
 }
 
 /** The option names allowed at a path, where the schema shows them. Standard Schema itself has no word for it. */
@@ -46,6 +48,7 @@ function unwrap(schema: unknown): Node[] {
   if (schema === null || typeof schema !== "object") return [];
   const node = schema as Node;
   if (node.wrapped !== undefined) return unwrap(node.wrapped);
+  if (node.type === "lazy" && node.getter !== undefined) return unwrap(node.getter({}));
   if (node.type === "union" || node.type === "variant") return (node.options ?? []).flatMap(unwrap);
   return [node];
 }

@@ -1,4 +1,5 @@
 import { definePlugin, type Plugin, type ProxyConfig } from "plugboard";
+import { staticTargets } from "plugboard/plugins/discovery/static-targets";
 import { roundRobin } from "plugboard/plugins/select/round-robin";
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
@@ -205,4 +206,11 @@ describe("options", () => {
     await validateConfig({ plugins: [wrong(given)] });
     expect(given).toEqual({ port: 1, targets: [{ model: "m" }] });
   });
+});
+
+test("a near miss is found behind a lazy schema too", async () => {
+  const targets = [{ url: "http://127.0.0.1:1", wieght: 2 }];
+  expect(await problems({ plugins: [staticTargets({ targets } as never)] })).toMatchObject([
+    { path: "targets.0.wieght", message: "unknown option", fix: 'did you mean "weight"?' },
+  ]);
 });
