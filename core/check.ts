@@ -1,7 +1,7 @@
 import type { HookName } from "./contract/hooks.ts";
 import type { ConfigFunction, ProxyConfig } from "./contract/proxy.ts";
 import { Generation } from "./generation/generation.ts";
-import { ProxyState } from "./proxy-state.ts";
+import { idleStatus, ProxyState } from "./proxy-state.ts";
 
 export interface CheckedConfig {
   readonly plugins: readonly string[];
@@ -12,16 +12,7 @@ export interface CheckedConfig {
 /** Validates, sets up and links a config without opening anything; throws a ConfigError with all that is wrong. */
 export async function checkConfig(config: ProxyConfig | ConfigFunction): Promise<CheckedConfig> {
   const proxy = new ProxyState();
-  const status = {
-    generation: 0,
-    active: 0,
-    draining: false,
-    startedAt: Date.now(),
-    plugins: [],
-    reloadError: undefined,
-    stale: [],
-  };
-  const generation = await Generation.load(config, proxy, { number: 0, mode: "check", status: () => status });
+  const generation = await Generation.load(config, proxy, { number: 0, mode: "check", status: idleStatus });
   await generation.close();
   await proxy.ledger.close();
   return { plugins: generation.plugins, hooks: generation.phases.order };

@@ -1,5 +1,6 @@
 import { consola, type ConsolaInstance } from "consola";
 import type { Limits, ProxyConfig } from "./contract/proxy.ts";
+import type { Status } from "./contract/setup.ts";
 import { ActiveList } from "./exchange/active-list.ts";
 import { checkDeadlines } from "./exchange/deadlines.ts";
 import { Ledger } from "./targets/ledger.ts";
@@ -47,4 +48,17 @@ export class ProxyState {
   mayRetry(): boolean {
     return this.retrying < Math.max(3, this.active.size * 0.2);
   }
+}
+
+/** What a config that is only looked at hears of the proxy. */
+export function idleStatus(): Status {
+  return {
+    generation: 0,
+    active: 0,
+    draining: false,
+    startedAt: Date.now(),
+    plugins: [],
+    reloadError: undefined,
+    stale: [],
+  };
 }

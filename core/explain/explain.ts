@@ -10,7 +10,7 @@ import { notFound } from "../exchange/not-found.ts";
 import { Generation } from "../generation/generation.ts";
 import type { ControlRoute } from "../generation/setup.ts";
 import { routeOf } from "../generation/routes.ts";
-import { ProxyState } from "../proxy-state.ts";
+import { idleStatus, ProxyState } from "../proxy-state.ts";
 import type { PoolTarget } from "../targets/target.ts";
 import { readHead } from "../wire/request-head.ts";
 import { toUpstream } from "../wire/upstream-request.ts";
@@ -46,16 +46,7 @@ async function explainIn(
   request: ExplainRequest,
   fill: (shadow: Generation) => void | Promise<void>,
 ): Promise<Explanation> {
-  const status = {
-    generation: 0,
-    active: 0,
-    draining: false,
-    startedAt: Date.now(),
-    plugins: [],
-    reloadError: undefined,
-    stale: [],
-  };
-  const shadow = await Generation.load(config, proxy, { number: 0, mode: "check", status: () => status });
+  const shadow = await Generation.load(config, proxy, { number: 0, mode: "check", status: idleStatus });
   shadow.registry.silent = true;
   try {
     await fill(shadow);

@@ -61,7 +61,8 @@ async function main() {
   for (const name of names) outcomes[name] = await benches[name](options, print);
   const goals = Object.values(outcomes).flatMap((outcome) => outcome.goals);
   if (goals.length > 0) print(renderGoals(goals));
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine, goals, outcomes }, null, 2)}\n`);
+  if (values.json !== undefined)
+    writeFileSync(values.json, `${JSON.stringify({ machine, goals, outcomes }, null, 2)}\n`);
   if (values.check && goals.some(({ met }) => !met)) process.exitCode = 1;
 }
 

@@ -18,11 +18,20 @@ export const scenarios = [
     rate: (sample) => sample.events / sample.cpu,
     header: ["events/CPU-s", "CPU", "events/s", "first byte ms", "last one ms"],
     columns: (samples) => [
-      spread(samples.map((s) => s.events / s.cpu), whole),
+      spread(
+        samples.map((s) => s.events / s.cpu),
+        whole,
+      ),
       load(samples),
       whole(median(samples.map((s) => s.events / s.seconds))),
-      spread(samples.map((s) => s.firstByte), fixed(0)),
-      spread(samples.map((s) => s.lastFirstByte), fixed(0)),
+      spread(
+        samples.map((s) => s.firstByte),
+        fixed(0),
+      ),
+      spread(
+        samples.map((s) => s.lastFirstByte),
+        fixed(0),
+      ),
     ],
   },
   {
@@ -34,8 +43,14 @@ export const scenarios = [
     run: (world, instance, options) => world.measure(requestJob(instance, options, { size: 1024, connections: 1 })),
     header: ["p50", "p99", "added p50", "added p99"],
     columns: (samples, direct) => [
-      spread(samples.map((s) => s.p50), fixed(0)),
-      spread(samples.map((s) => s.p99), fixed(0)),
+      spread(
+        samples.map((s) => s.p50),
+        fixed(0),
+      ),
+      spread(
+        samples.map((s) => s.p99),
+        fixed(0),
+      ),
       fixed(0)(median(samples.map((s, round) => s.p50 - direct[round].p50))),
       fixed(0)(median(samples.map((s, round) => s.p99 - direct[round].p99))),
     ],
@@ -66,7 +81,10 @@ function requests(name, title, size, rounds) {
     rate: (sample) => sample.requests / sample.cpu,
     header: ["requests/CPU-s", "CPU", "requests/s"],
     columns: (samples) => [
-      spread(samples.map((s) => s.requests / s.cpu), whole),
+      spread(
+        samples.map((s) => s.requests / s.cpu),
+        whole,
+      ),
       load(samples),
       whole(median(samples.map((s) => s.requests / s.seconds))),
     ],

@@ -31,7 +31,9 @@ export async function openWorld() {
 }
 
 function startHelper(file, cores) {
-  const child = spawnOn(cores, process.execPath, [join(folder, file)], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const child = spawnOn(cores, process.execPath, [join(folder, file)], {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
   child.once("exit", (code) => {
     // Without it every number after this would be wrong.
     if (code !== null && code !== 0) throw new Error(`${file} ended with code ${code}`);

@@ -77,7 +77,11 @@ test("offers are answered in their turn", async () => {
   const wire = await openWire(answering(({ path }) => ok(path)));
   const client = await wire.client();
   await client.send([get("/1"), get("/2", ...offer), get("/3"), get("/4", ...offer)].join(""));
-  for (const path of ["/1", "/2", "/3", "/4"]) expect((await client.response()).text).toBe(path);
+  for (const path of ["/1", "/2", "/3", "/4"]) {
+    const response = await client.response();
+    expect(response.text).toBe(path);
+    if (response.get("connection") === "close") return expect(path).toBe("/2"); // Node from 24.9 on ends it at an offer.
+  }
 });
 
 test("fifty offers on one connection leave nothing on it", async () => {
@@ -86,10 +90,12 @@ test("fifty offers on one connection leave nothing on it", async () => {
   process.on("warning", onWarning);
   onTestFinished(() => void process.off("warning", onWarning));
   const wire = await openWire(answering(({ path }) => ok(path)));
-  const client = await wire.client();
+  let client = await wire.client();
   for (let index = 0; index < 50; index++) {
     await client.send(get(`/${index}`, ...offer));
-    expect((await client.response()).text).toBe(`/${index}`);
+    const response = await client.response();
+    expect(response.text).toBe(`/${index}`);
+    if (response.get("connection") === "close") client = await wire.client();
   }
   expect(warnings).toEqual([]);
 });
