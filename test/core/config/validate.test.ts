@@ -210,7 +210,7 @@ describe("options", () => {
 
 test("a near miss is found behind a lazy schema too", async () => {
   const targets = [{ url: "http://127.0.0.1:1", wieght: 2 }];
-  expect(await problems({ plugins: [staticTargets({ targets } as never)] })).toMatchObject([
+  expect(await problems({ plugins: [staticTargets({ targets })] })).toMatchObject([
     { path: "targets.0.wieght", message: "unknown option", fix: 'did you mean "weight"?' },
   ]);
 });
