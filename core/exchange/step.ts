@@ -20,12 +20,11 @@ export function step<T>(
     return fail(x, toProxyError(error));
   }
   if (!isPromise(value)) return next(x, value);
-  value.then(
-    (late) => {
+  value
+    .then((late) => {
       if (!x.over) next(x, late);
-    },
-    (error: unknown) => fail(x, toProxyError(error)),
-  );
+    })
+    .catch((error: unknown) => fail(x, toProxyError(error)));
 }
 
 function toProxyError(error: unknown): ProxyError {
