@@ -33,11 +33,18 @@ export class ProxyState {
   /** Exchanges that wait for, or are in, a second or later attempt. */
   retrying = 0;
   reloadError: string | undefined;
+  readonly #kept: Map<string, unknown> = new Map();
   readonly #baseLimits: Limits;
 
   constructor(baseLimits: Limits = {}, log: ConsolaInstance = consola) {
     this.#baseLimits = baseLimits;
     this.log = log;
+  }
+
+  /** What a plugin keeps over reloads. */
+  keep<T>(key: string, create: () => T): T {
+    if (!this.#kept.has(key)) this.#kept.set(key, create());
+    return this.#kept.get(key) as T;
   }
 
   configure(config: ProxyConfig): void {

@@ -62,6 +62,8 @@ export interface Setup {
   needs(what: { body: number | "json" }): void;
   /** The same name is the same slot for every plugin of the config. */
   slot<T>(name: string): Slot<T>;
+  /** A value of this plugin that outlives its generation: made once per proxy, and the same after each reload. */
+  keep<T>(name: string, create: () => T): T;
   /** A control-plane route on this generation's h3 app; two plugins on one path are a load error. */
   route(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE", path: string, handler: EventHandler): void;
   every(interval: number, task: (signal: AbortSignal) => Awaitable<void>, options?: Task): void;

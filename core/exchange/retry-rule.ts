@@ -20,11 +20,15 @@ export function mayRetry(x: ActiveExchange, kind: RetryClass, asked = false): bo
   if (x.committed || x.bodyStarted || x.gone || x.attempt >= retry.attempts) return false;
   if (!asked && kind !== "status" && !retry.on.has(kind)) return false;
   // A failed connect sent nothing; after that the upstream may have acted on the request.
-  if (!asked && kind !== "connect" && kind !== "status" && !retry.nonIdempotent && !idempotent.has(x.method))
-    return false;
+  if (!asked && kind !== "connect" && kind !== "status" && !retry.nonIdempotent && !isRepeatable(x)) return false;
   if (!x.retried && !x.generation.proxy.mayRetry()) return false;
   const current = x.target?.id;
   return untried(x, routeOf(x).candidates()).some((target) => target.id !== current);
+}
+
+/** By its method, or because the client gave it a key by which the upstream knows it again. */
+function isRepeatable(x: ActiveExchange): boolean {
+  return idempotent.has(x.method) || x.pairs.includes("idempotency-key");
 }
 
 /** Candidates without those that were tried; the same array when none was. */

@@ -94,7 +94,12 @@ export class Generation {
     );
     const abort = new AbortController();
     try {
-      await setUp(registry, plugins, { ...options, signal: abort.signal, log: proxy.log });
+      await setUp(registry, plugins, {
+        ...options,
+        signal: abort.signal,
+        log: proxy.log,
+        keep: (key, create) => proxy.keep(key, create),
+      });
       const defaultRoute = registry.createRoute({ name: "default" }, "", -1);
       registry.link();
       const names = plugins.map(({ instance }) => instance.name);
@@ -235,6 +240,7 @@ interface Loaded {
 }
 
 interface SetUpOptions extends GenerationOptions {
+  readonly keep: ProxyState["keep"];
   readonly signal: AbortSignal;
   readonly log: ConsolaInstance;
 }
@@ -243,7 +249,8 @@ async function setUp(registry: Registry, plugins: readonly ValidPlugin[], option
   for (const [index, { instance, options: input }] of plugins.entries()) {
     const { name, definition } = instance;
     const { mode, signal, status } = options;
-    const setup = createSetup(registry, { plugin: name, index, log: options.log.withTag(name), mode, signal, status });
+    const log = options.log.withTag(name);
+    const setup = createSetup(registry, { plugin: name, index, log, mode, signal, status, keep: options.keep });
     try {
       const hooks = await definition.setup(setup, input);
       if (hooks !== undefined) registry.hooks.push(...toHooks(hooks, name, index));

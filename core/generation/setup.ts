@@ -30,6 +30,7 @@ export interface SetupContext {
   readonly mode: Mode;
   readonly signal: AbortSignal;
   readonly status: () => Status;
+  readonly keep: <T>(key: string, create: () => T) => T;
 }
 
 const phases: readonly HookName[] = [
@@ -63,6 +64,7 @@ export function createSetup(registry: Registry, context: SetupContext): Setup {
     reporter: (name) => registry.reporter(name),
     needs: ({ body }) => registry.needBody(body),
     slot: (name) => toSlot(registry.slot(name)),
+    keep: (name, create) => context.keep(`${plugin} ${name}`, create),
     route(method, path, handler) {
       registry.addControlRoute({ method, path, handler, plugin }, index);
     },

@@ -31,9 +31,8 @@ const namesCounted = 1_000;
  *
  * `/health` is 200 for as long as the process answers, whatever the targets do: a restart would not mend them.
  * `/ready` is 503 while the proxy drains or a pool has no available target. `/stats` holds totals, latency percentiles,
- * tokens, counts by route and model; `/services` each target with its verdicts. Counts of targets live as long as the
- * proxy; totals, percentiles and counts by name begin anew with each reload, at `since`, and do not hold what ends on
- * an older generation. All four pass the `request` gates, so that an auth plugin guards them too. They never show a
+ * tokens, counts by route and model; `/services` each target with its verdicts. All counts live as long as the proxy,
+ * over reloads; a plugin that comes with a reload counts from there, which is `since`. All four pass the `request` gates, so that an auth plugin guards them too. They never show a
  * target's `meta`.
  *
  * @example
@@ -43,9 +42,9 @@ export const stats: (options?: StatsOptions) => Plugin = definePlugin({
   name: "stats",
   options: schema,
   setup(proxy, { prefix, now }) {
-    const since = now();
+    const since = proxy.keep("since", now);
     const usage = proxy.slot<Usage>("usage");
-    const counters = createCounters(namesCounted);
+    const counters = proxy.keep("counters", () => createCounters(namesCounted));
 
     proxy.route("GET", `${prefix}/health`, () => json(toHealth(proxy.pools(), proxy.status(), now())));
     proxy.route("GET", `${prefix}/ready`, () => {

@@ -45,6 +45,12 @@ describe("a reset is tried elsewhere if the method may be repeated", () => {
   });
 });
 
+test("a POST with an Idempotency-Key may be repeated: the upstream knows it again", async () => {
+  const x = await failedOnce({ method: "POST" });
+  x.pairs.push("idempotency-key", "a");
+  expect(mayRetry(x, "reset")).toBe(true);
+});
+
 describe("the classes of the policy", () => {
   test.each<[RetryClass, ProxyConfig["retry"], boolean]>([
     ["connect", undefined, true],

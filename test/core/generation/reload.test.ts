@@ -152,3 +152,16 @@ test("several problems of a reload are all told", async () => {
   const config = { plugins: [mem, mem], port: -1, lmits: {} } as ProxyConfig;
   expect(await problemsOf(proxy.reload(config))).toHaveLength(2);
 });
+
+test("what a plugin keeps outlives its generation, and is its own", async () => {
+  const seen: unknown[] = [];
+  const keeping = (name: string): Plugin =>
+    quickPlugin(name, (proxy) => {
+      seen.push(proxy.keep("value", () => ({ made: name })));
+    });
+  const config = { plugins: [mem, keeping("one"), keeping("two")] };
+  const proxy = await openProxy(config);
+  await proxy.reload(config);
+  expect(seen).toEqual([{ made: "one" }, { made: "two" }, { made: "one" }, { made: "two" }]);
+  expect(seen[2]).toBe(seen[0]);
+});
