@@ -1,3 +1,4 @@
+import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ActiveExchange } from "../exchange/exchange.ts";
@@ -104,4 +105,9 @@ function endWith(socket: Duplex, text: string): void {
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once("close", () => clearTimeout(timer));
+}
+
+/** The event that hands over a connection ready for HTTP. */
+export function established(server: Server): "connection" | "secureConnection" {
+  return "setSecureContext" in server ? "secureConnection" : "connection";
 }

@@ -1,10 +1,10 @@
-import { type IncomingMessage, type Server, ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Limits } from "../contract/proxy.ts";
-import { ProxyError } from "../errors.ts";
-import { onClientError, toResponse } from "./client-error.ts";
-import { afterExchanges, connectionClosed, currentExchange, endAfterExchanges, openExchanges } from "./connection.ts";
+import { onClientError } from "./client-error.ts";
+import { connectionClosed, established, openExchanges } from "./connection.ts";
+import { takeUpgrades } from "./upgrades.ts";
 
 export interface Acceptor {
   /** As of the running config. */
@@ -31,7 +31,6 @@ export interface Attached {
 }
 
 interface Tunable {
-  shouldUpgradeCallback?: (req: IncomingMessage) => boolean;
   maxHeaderSize?: number;
   connectionsCheckingInterval?: number;
 }
@@ -53,22 +52,7 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
   server.on("checkExpectation", (req: IncomingMessage, res: ServerResponse) =>
     acceptor.accept(req, res, { expectationFailed: true }),
   );
-  server.on("connect", (_req: IncomingMessage, socket: Duplex) => {
-    socket.on("error", ignore);
-    keepTelling(socket);
-    endAfterExchanges(socket, toResponse(new ProxyError("method_not_allowed", "Method CONNECT is not allowed here.")));
-  });
-  // Node from 24.9 on asks, and reads on itself when an offer is not taken; on older ones replay() does it.
-  (server as Tunable).shouldUpgradeCallback = (req) => acceptor.tunnels(req);
-  server.on("upgrade", (req: IncomingMessage, socket: Socket, head: Buffer) => {
-    socket.on("error", ignore);
-    keepTelling(socket);
-    afterExchanges(socket, () => {
-      if (socket.destroyed) return;
-      if (acceptor.tunnels(req)) acceptor.accept(req, responseOn(req, socket), { tunnel: { socket, head } });
-      else replay(server, req, socket, head);
-    });
-  });
+  takeUpgrades(server, acceptor);
   server.on("clientError", (error, socket) => onClientError(error, socket, acceptor.limits().url));
   server.on(established(server), (socket: Socket) => {
     if (connections.has(socket)) return; // A connection that starts anew after an offer.
@@ -99,54 +83,6 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
       server.close(() => {}); // Only now: it ends the checker of slow requests.
     },
   };
-}
-
-/** Node has already closed the socket, or is about to; `close` follows and tells the exchange. */
-function ignore(): void {}
-
-/** The event that hands over a connection ready for HTTP. */
-function established(server: Server): "connection" | "secureConnection" {
-  return "setSecureContext" in server ? "secureConnection" : "connection";
-}
-
-/** With its parser Node takes its listeners off the socket, also those that a response under way waits for. */
-function keepTelling(socket: Duplex): void {
-  socket.on("drain", tellDrain).on("timeout", tellTimeout);
-}
-
-function tellDrain(this: Duplex): void {
-  currentExchange(this)?.res.emit("drain");
-}
-
-function tellTimeout(this: Duplex): void {
-  currentExchange(this)?.res.emit("timeout");
-}
-
-/** A response for a request that Node has let go of because it asked for an upgrade. */
-function responseOn(req: IncomingMessage, socket: Socket): ServerResponse {
-  const res = new ServerResponse(req);
-  res.shouldKeepAlive = false; // The parser is gone: nothing can follow on this connection.
-  res.assignSocket(socket);
-  res.once("finish", () => socket.destroySoon());
-  return res;
-}
-
-/**
- * A server may ignore an upgrade that it is offered (RFC 9110 7.8), as Java's clients offer h2c with any request, but Node
- * has no way back: so the request is put back without the offer, and the connection starts anew.
- */
-function replay(server: Server, req: IncomingMessage, socket: Socket, head: Buffer): void {
-  const lines = [`${req.method} ${req.url} HTTP/${req.httpVersion}`];
-  for (let i = 0; i < req.rawHeaders.length; i += 2) {
-    const name = req.rawHeaders[i] as string;
-    const value = req.rawHeaders[i + 1] as string;
-    const use = name.toLowerCase();
-    if (use === "upgrade" || use === "http2-settings") continue;
-    lines.push(`${name}: ${use === "connection" ? value.replaceAll(/\b(?:upgrade|http2-settings)\b/gi, "") : value}`);
-  }
-  socket.off("error", ignore).off("drain", tellDrain).off("timeout", tellTimeout);
-  socket.unshift(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), head]));
-  server.emit(established(server), socket);
 }
 
 /** Sets what Node lets be set; a reload may change it. */
