@@ -13,6 +13,7 @@ export type ErrorCode =
   | "forbidden"
   | "route_not_found"
   | "model_not_found"
+  | "model_disabled"
   | "method_not_allowed"
   | "request_timeout"
   | "body_too_large"
@@ -26,6 +27,7 @@ export type ErrorCode =
   | "internal_error"
   | "version_not_supported"
   | "no_targets"
+  | "cooling_down"
   | "overloaded"
   | "draining"
   | "connect_failed"
@@ -70,6 +72,7 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   forbidden: client(403, "UAEX"),
   route_not_found: client(404, "NR"),
   model_not_found: client(404, "NR"),
+  model_disabled: client(404, "NR"),
   method_not_allowed: client(405),
   request_timeout: client(408),
   body_too_large: client(413),
@@ -83,6 +86,7 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   internal_error: proxy(500),
   version_not_supported: client(505),
   no_targets: proxy(503, "UH"),
+  cooling_down: proxy(503, "UH"),
   overloaded: proxy(503, "OM"),
   draining: proxy(503, "DR"),
   connect_failed: upstream(502, "UF"),
@@ -102,6 +106,8 @@ export interface ProxyErrorOptions {
   retryable?: boolean;
   plugin?: string;
   target?: string;
+  /** Seconds after which it is worth another try. @default 1 where the status allows it */
+  retryAfter?: number;
   cause?: unknown;
 }
 
@@ -116,6 +122,7 @@ export class ProxyError extends Error {
   readonly retryable: boolean;
   readonly plugin: string | undefined;
   readonly target: string | undefined;
+  readonly retryAfter: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: ProxyErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -129,6 +136,7 @@ export class ProxyError extends Error {
     this.retryable = options.retryable ?? kind.retryable;
     this.plugin = options.plugin;
     this.target = options.target;
+    this.retryAfter = options.retryAfter;
   }
 }
 

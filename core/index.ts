@@ -17,25 +17,38 @@ export type {
   Catalog,
   Discovery,
   DiscoverySink,
+  KnownTarget,
   ModelEntry,
   Relay,
   RelayService,
   Score,
   Selector,
+  SelectorService,
   Services,
   Transport,
   TransportCall,
   TransportSink,
 } from "./contract/services.ts";
-export type { Mode, Reporter, Setup, Status, Task } from "./contract/setup.ts";
-export type { Pool, Snapshot, Target, TargetSpec, TargetStats, Verdict } from "./contract/target.ts";
+export type { Mode, OptionProblem, Reporter, Setup, Status, Task } from "./contract/setup.ts";
+export type {
+  Pool,
+  Price,
+  Snapshot,
+  Target,
+  TargetSpec,
+  TargetStats,
+  TieredPrice,
+  TokenPrice,
+  Verdict,
+} from "./contract/target.ts";
+export { env } from "./config/env.ts";
 export { defineProxy } from "./define-proxy.ts";
 export { errorKinds, isProxyError, ProxyError } from "./errors.ts";
 export type { ErrorCode, ErrorSource, ProxyErrorOptions } from "./errors.ts";
 export type { CandidateExplanation, Explanation } from "./explain/explanation.ts";
 export { errorHeaders } from "./exchange/error-reply.ts";
-export { definePlugin, defineSelector } from "./plugin.ts";
-export type { Factory, Plugin, PluginDefinition, SelectorDefinition } from "./plugin.ts";
+export { definePlugin, defineSelector, isPlugin } from "./plugin.ts";
+export type { Factory, Plugin, PluginDefinition, SelectorDefinition, SelectorTools } from "./plugin.ts";
 export { isJson } from "./wire/media-type.ts";
 export { createProxy } from "./proxy.ts";
 export type { ProxyOptions } from "./proxy.ts";

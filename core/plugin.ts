@@ -1,5 +1,6 @@
 import type { HookMap, HookName } from "./contract/hooks.ts";
 import type { AnySchema, InputOf, OutputOf } from "./contract/schema.ts";
+import type { Slot } from "./contract/exchange.ts";
 import type { Awaitable, Selector } from "./contract/services.ts";
 import type { Setup } from "./contract/setup.ts";
 import type { Pool } from "./contract/target.ts";
@@ -70,10 +71,34 @@ export function definePlugin<S extends AnySchema | undefined = undefined, H exte
   return factory as unknown as Factory<S>;
 }
 
+/** What a selector may use beside its pool and its options. */
+export interface SelectorTools {
+  /** The route it picks for. */
+  readonly route: string;
+  /** A number in [0, 1), the same row again in `explain` and tests. */
+  readonly random: () => number;
+  /** As in `Setup`: the same name is the same slot for all plugins. */
+  slot<T>(name: string): Slot<T>;
+  /** As in `Setup`: outlives reloads, and is shared by all selectors that this plugin makes. */
+  keep<T>(name: string, create: () => T): T;
+  /** The selector of a plugin that stands in the options, for the same pool and route. */
+  inner(plugin: Plugin): Selector;
+}
+
 /** The ten-line way: a selector that is only a pick, or one that keeps state per route. */
 export type SelectorDefinition<S extends AnySchema | undefined> =
   | { readonly name: string; pick: Selector["pick"] }
-  | { readonly name: string; readonly options?: S; create(pool: Pool, options: OutputOf<S>): Selector };
+  | {
+      readonly name: string;
+      readonly options?: S;
+      /** May stand in a config more than once. @default false */
+      readonly multiple?: boolean;
+      /** Whether it looks into JSON bodies. @default no */
+      readonly needsBody?: (options: OutputOf<S>) => boolean;
+      /** The name it is chosen by, where that is not the plugin's. */
+      readonly provides?: (options: OutputOf<S>) => string;
+      create(pool: Pool, options: OutputOf<S>, tools: SelectorTools): Selector;
+    };
 
 /**
  * Makes a factory for a plugin that provides one selector under its own name.
@@ -87,15 +112,34 @@ export type SelectorDefinition<S extends AnySchema | undefined> =
 export function defineSelector<S extends AnySchema | undefined = undefined>(
   definition: SelectorDefinition<S>,
 ): Factory<S> {
+  if (!("create" in definition)) {
+    const { name, pick } = definition;
+    return definePlugin<S>({
+      name,
+      setup: (proxy) => proxy.provide("selector", name, { name, create: () => ({ pick }) }),
+    });
+  }
+  const { options: schema, multiple, needsBody, provides, create } = definition;
   return definePlugin<S>({
     name: definition.name,
-    options: "create" in definition ? definition.options : undefined,
+    ...(schema !== undefined && { options: schema }),
+    ...(multiple !== undefined && { multiple }),
     setup(proxy, options) {
-      const create =
-        "create" in definition
-          ? (pool: Pool): Selector => definition.create(pool, options)
-          : (): Selector => ({ pick: definition.pick });
-      proxy.provide("selector", definition.name, { create });
+      if (needsBody?.(options) === true) proxy.needs({ body: "json" });
+      const name = provides?.(options) ?? definition.name;
+      const { random, slot, keep } = proxy;
+      proxy.provide("selector", name, {
+        name,
+        create(pool, route) {
+          const inner = (plugin: Plugin): Selector => proxy.inner("selector", plugin).create(pool, route);
+          return create(pool, options, { route, random, slot, keep, inner });
+        },
+      });
     },
   });
+}
+
+/** Whether a factory made it; for the schema of an option that takes plugins. */
+export function isPlugin(value: unknown): value is Plugin {
+  return typeof value === "object" && value !== null && "definition" in value && "name" in value && "input" in value;
 }

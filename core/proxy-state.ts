@@ -33,6 +33,8 @@ export class ProxyState {
   /** Exchanges that wait for, or are in, a second or later attempt. */
   retrying = 0;
   reloadError: string | undefined;
+  /** What plugins draw their chance from. */
+  random: () => number = Math.random;
   readonly #kept: Map<string, unknown> = new Map();
   readonly #baseLimits: Limits;
 

@@ -106,6 +106,7 @@ class Runtime implements Proxy {
         number,
         mode: this.#mode,
         status: () => this.status(),
+        explain: (request) => this.explain(request),
       });
       this.#loading = next;
       // The first one has nobody to disturb; a later one may yet be refused.

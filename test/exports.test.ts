@@ -13,9 +13,11 @@ test("plugboard exports these names", () => {
       "definePlugin",
       "defineProxy",
       "defineSelector",
+      "env",
       "errorHeaders",
       "errorKinds",
       "isJson",
+      "isPlugin",
       "isProxyError",
       "viewTarget",
     ]

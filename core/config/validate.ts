@@ -6,10 +6,18 @@ import { configSchema } from "./schema.ts";
 import { knownKeys, knownValues } from "./known-keys.ts";
 import { showValue, withoutReceived } from "./show-value.ts";
 import { suggest } from "./suggest.ts";
+import { howToSet } from "./env.ts";
+import { walkOptions } from "./walk-options.ts";
 
 export interface ValidPlugin {
   readonly instance: PluginInstance;
   readonly options: unknown;
+  /** Plugins that stand in its options, with their paths. */
+  readonly inner: readonly InnerPlugin[];
+}
+
+export interface InnerPlugin extends ValidPlugin {
+  readonly path: string;
 }
 
 interface Issue {
@@ -61,31 +69,55 @@ export async function validateConfig(config: ProxyConfig): Promise<ValidPlugin[]
   const problems: ConfigProblem[] = [...(await check(configSchema, config, "", -1)).problems, ...duplicates(plugins)];
   const valid: ValidPlugin[] = [];
   for (const [index, instance] of plugins.entries()) {
-    const schema = instance.definition.options;
-    if (schema === undefined) {
-      if (instance.input !== undefined) {
-        problems.push({
-          plugin: label(index, instance),
-          path: "",
-          message: "takes no options",
-          received: showValue(instance.input),
-          index,
-        });
-      }
-      valid.push({ instance, options: undefined });
-      continue;
-    }
-    const checked = await check(
-      schema,
-      instance.input === undefined ? {} : instance.input,
-      label(index, instance),
-      index,
-    );
-    problems.push(...checked.problems);
-    valid.push({ instance, options: checked.value });
+    const place = { plugin: label(index, instance), index, path: "" };
+    valid.push(await validatePlugin(instance, place, problems));
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return valid;
+}
+
+interface Place {
+  readonly plugin: string;
+  readonly index: number;
+  /** Of the plugin in the options of another; empty for one of the config's list. */
+  readonly path: string;
+}
+
+/** One plugin and those in its options, to any depth. */
+async function validatePlugin(instance: PluginInstance, place: Place, problems: ConfigProblem[]): Promise<ValidPlugin> {
+  const { plugin, index } = place;
+  const below = (path: string): string => [place.path, path].filter(Boolean).join(".");
+  const found = walkOptions(instance.input);
+  const missing = new Set<string>();
+  const inner: InnerPlugin[] = [];
+  for (const { path, variable, plugin: given } of found) {
+    if (variable !== undefined) {
+      missing.add(path);
+      const message = `the environment variable ${variable} is not set`;
+      problems.push({ plugin, index, path: below(path), message, fix: howToSet(variable) });
+    }
+    if (given !== undefined) {
+      inner.push({ path, ...(await validatePlugin(given, { ...place, path: below(path) }, problems)) });
+    }
+  }
+  const checked = await checkInput(instance, plugin, index);
+  for (const problem of checked.problems) {
+    // What is missing is no value of a wrong type.
+    if (!missing.has(problem.path)) problems.push({ ...problem, path: below(problem.path) });
+  }
+  return { instance, options: checked.value, inner };
+}
+
+async function checkInput(
+  { definition, input }: PluginInstance,
+  plugin: string,
+  index: number,
+): Promise<{ problems: ConfigProblem[]; value: unknown }> {
+  const schema = definition.options;
+  if (schema !== undefined) return check(schema, input === undefined ? {} : input, plugin, index);
+  if (input === undefined) return { problems: [], value: undefined };
+  const problem = { plugin, path: "", message: "takes no options", received: showValue(input), index };
+  return { problems: [problem], value: undefined };
 }
 
 function duplicates(plugins: readonly PluginInstance[]): ConfigProblem[] {

@@ -1,4 +1,4 @@
-import type { Selector } from "./services.ts";
+import type { Selector, SelectorService } from "./services.ts";
 import type { Pool, Target } from "./target.ts";
 
 export type RetryClass = "connect" | "reset" | "timeout" | "status";
@@ -55,8 +55,8 @@ export interface RouteOptions {
   candidates?: (targets: readonly Target[]) => readonly Target[];
   /** For explain: why a target is not a candidate. */
   why?: (target: Target) => string;
-  /** Name of a provided selector. @default the first in the config */
-  selector?: string;
+  /** Name of a provided selector, or one of the route's own. @default the first in the config */
+  selector?: string | SelectorService;
   retry?: RetryOptions;
   timeouts?: Partial<Timeouts>;
 }

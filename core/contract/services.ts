@@ -21,9 +21,22 @@ export interface Selector {
   /** Called when the pool changed. */
   update?(snapshot: Snapshot): void;
   attemptStart?(target: Target, x: Exchange): void;
-  attemptEnd?(target: Target, outcome: Outcome): void;
+  attemptEnd?(target: Target, outcome: Outcome, x: Exchange): void;
+  /**
+   * How good each target is for this request, written at the target's index: finite, 0 or more, higher is better, in
+   * a unit of its own in which twice as good is twice as much. Lets `score` weigh it against others. Changes nothing.
+   */
+  score?(targets: readonly Target[], x: Exchange, into: Float64Array): void;
   /** Why each target scored what it did; higher is better. Changes nothing. */
   explain?(targets: readonly Target[], x: Exchange): readonly Score[];
+}
+
+/** Makes a selector for each route that names it. */
+export interface SelectorService {
+  /** Shown by explain when a route was given the service itself. */
+  readonly name?: string;
+  /** `route`: the name of the route it is for. */
+  create(pool: Pool, route: string): Selector;
 }
 
 export interface DiscoverySink {
@@ -35,10 +48,15 @@ export interface DiscoverySink {
   fail(error: unknown): void;
 }
 
+/** As much of a target as a config tells before anything is started. */
+export type KnownTarget = Pick<TargetSpec, "id" | "models" | "labels" | "enabled">;
+
 /** Pushes targets into a pool. */
 export interface Discovery {
   /** @default "default" */
   readonly pool?: string;
+  /** All it will ever push, where the config says it; what names none of these is a mistake in the config. */
+  readonly known?: readonly KnownTarget[];
   /** Resolves when the first targets are known, or rejects and stops the start; goes on until `signal` aborts. */
   start(sink: DiscoverySink, signal: AbortSignal): Awaitable<void>;
 }
@@ -97,7 +115,7 @@ export interface Catalog {
 
 /** The kinds of choice; third parties add kinds by declaration merging. */
 export interface Services {
-  selector: { create(pool: Pool): Selector };
+  selector: SelectorService;
   discovery: Discovery;
   relay: RelayService;
   transport: Transport;

@@ -1,6 +1,9 @@
 import type { ConsolaInstance } from "consola";
 import type { EventHandler } from "h3";
+import type { Explanation } from "../explain/explanation.ts";
+import type { Plugin } from "../plugin.ts";
 import type { Slot } from "./exchange.ts";
+import type { ExplainRequest } from "./proxy.ts";
 import type { Route, RouteOptions } from "./route.ts";
 import type { Awaitable, Services } from "./services.ts";
 import type { Pool } from "./target.ts";
@@ -44,8 +47,10 @@ export interface Setup {
   /** Aborts when this generation is over. */
   readonly signal: AbortSignal;
   provide<K extends keyof Services>(kind: K, name: string, service: Services[K]): void;
-  /** Linked after all setups; reading `value` earlier is a load error. */
-  use<K extends keyof Services>(kind: K, name: string): { readonly value: Services[K] };
+  /** Linked after all setups; reading `value` earlier is a load error. @default name: the first of the kind in the config */
+  use<K extends keyof Services>(kind: K, name?: string): { readonly value: Services[K] };
+  /** What a plugin that stands in this plugin's options provides: it is set up with this one, and nobody else sees it. */
+  inner<K extends keyof Services>(kind: K, plugin: Plugin): Services[K];
   /** All services of a kind by name, in config order; linked like `use`. */
   useAll<K extends keyof Services>(kind: K): { readonly value: ReadonlyMap<string, Services[K]> };
   /** @default "default" */
@@ -72,4 +77,22 @@ export interface Setup {
   onClose(task: () => Awaitable<void>): void;
   watchFile(path: string): void;
   status(): Status;
+  /** What a request would do, on the running targets and their health. */
+  explain(request: ExplainRequest): Promise<Explanation>;
+  /** A number in [0, 1): chance that `explain` and tests can repeat. */
+  readonly random: () => number;
+  /** After linking and before anything is started: the place to check what other plugins provide. */
+  onLink(task: () => void): void;
+  /** Refuses the config, together with everything else that is wrong with it; in setup or in onLink. */
+  problem(problem: OptionProblem): void;
+}
+
+/** What is wrong with an option that its schema cannot know. */
+export interface OptionProblem {
+  /** Of the option, as in `fast.targets.0.provider`; empty for the plugin as a whole. */
+  readonly path: string;
+  readonly message: string;
+  /** The value as it was given. */
+  readonly received?: unknown;
+  readonly fix?: string;
 }

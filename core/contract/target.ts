@@ -1,3 +1,5 @@
+import type { Timeouts } from "./route.ts";
+
 /** What a discovery plugin says of one upstream instance. */
 export interface TargetSpec {
   /** Identity across reloads and discovery churn. @default the url */
@@ -14,6 +16,32 @@ export interface TargetSpec {
   keepAlive?: number;
   /** Connections opened to it at most. @default 1024 */
   maxConnections?: number;
+  /** Attempts under way to it at most, over all routes; one that is full is passed over. @default no limit */
+  maxConcurrency?: number;
+  /** In place of the route's, for those that are given. */
+  timeouts?: Partial<Omit<Timeouts, "total">>;
+  /** False: known by name, and never used. @default true */
+  enabled?: boolean;
+}
+
+/**
+ * What a target charges, in dollars per million tokens; a plain number is for tokens of both kinds. By convention it
+ * stands in `meta.price`, or by model in `meta.prices`.
+ */
+export type Price = number | TokenPrice | readonly TieredPrice[];
+
+export interface TokenPrice {
+  /** For tokens of the prompt; of the answer. */
+  readonly input: number;
+  readonly output: number;
+  /** Dollars for each request, whatever its size. @default 0 */
+  readonly request?: number;
+}
+
+/** The first whose prompt fits counts. */
+export interface TieredPrice extends TokenPrice {
+  /** Prompt tokens up to which it holds. @default no limit */
+  readonly upTo?: number;
 }
 
 /** Counters that core keeps of a target; they survive reloads. */
@@ -39,6 +67,8 @@ export interface Target {
   readonly basePath: string;
   readonly weight: number;
   readonly models: readonly string[];
+  /** What it is asked for here, when that is not the name the request gives; only on views. */
+  readonly model: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly meta: Readonly<Record<string, unknown>>;
   readonly live: Readonly<TargetStats>;
@@ -50,6 +80,8 @@ export interface Snapshot {
   readonly all: readonly Target[];
   /** Those that no reporter says are down. */
   readonly available: readonly Target[];
+  /** Those switched off by their spec; not among the others. */
+  readonly disabled: readonly Target[];
 }
 
 /** One reporter's word that a target is down. */
@@ -66,6 +98,8 @@ export interface Pool {
   readonly snapshot: Snapshot;
   /** Called after each new snapshot, for as long as the generation lives. */
   onChange(listener: (snapshot: Snapshot) => void): void;
+  /** Called after each change of `live.inflight`, whichever route caused it, for as long as the generation lives. */
+  onLoad(listener: (live: Readonly<TargetStats>) => void): void;
   /** Why a target is down; empty when it is available. */
   verdicts(id: string): readonly Verdict[];
 }

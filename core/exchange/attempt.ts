@@ -50,8 +50,7 @@ export class Attempt implements TransportSink {
     this.#onFailure = onFailure;
     this.#selector = routeOf(x).selector;
     x.current = this;
-    target.live.inflight += 1;
-    target.live.requests += 1;
+    x.generation.proxy.ledger.started(target.live);
   }
 
   send(): void {
@@ -256,8 +255,7 @@ export class Attempt implements TransportSink {
     const { x, target } = this;
     const { live } = target;
     this.state = "done";
-    live.inflight -= 1;
-    if (live.inflight === 0 && live.holders === 0) x.generation.proxy.ledger.forget(live);
+    x.generation.proxy.ledger.ended(live);
     if (error?.source === "upstream") {
       live.failures += 1;
       live.lastFailure = Date.now();
@@ -277,7 +275,7 @@ export class Attempt implements TransportSink {
       error,
     };
     try {
-      this.#selector.attemptEnd?.(target, outcome);
+      this.#selector.attemptEnd?.(target, outcome, x);
     } catch (cause) {
       x.generation.log.error(`selector ${routeOf(x).selectorName} threw in attemptEnd:`, cause);
     }

@@ -7,6 +7,7 @@ import { toUpstream } from "../wire/upstream-request.ts";
 import { Attempt } from "./attempt.ts";
 import { takeFirstPiece, tooLarge } from "./body.ts";
 import type { ActiveExchange } from "./exchange.ts";
+import { noTargets } from "./no-targets.ts";
 import { mayRetry, untried } from "./retry-rule.ts";
 import { fail } from "./respond.ts";
 import { step } from "./step.ts";
@@ -37,13 +38,19 @@ function select(x: ActiveExchange): void {
 /** The target the route's selector wants; undefined when none is left. */
 export function pick(x: ActiveExchange): Target | undefined {
   const route = routeOf(x);
-  const candidates = untried(x, route.candidates());
-  if (candidates.length === 0) return undefined;
-  const target = route.selector.pick(candidates, x);
-  if (target !== undefined && !(target instanceof PoolTarget)) {
-    throw new TypeError(`selector ${route.selectorName} picked something that is not one of its targets`);
+  let candidates = untried(x, route.candidates());
+  while (candidates.length > 0) {
+    const target = route.selector.pick(candidates, x);
+    if (target === undefined) return undefined;
+    if (!(target instanceof PoolTarget)) {
+      throw new TypeError(`selector ${route.selectorName} picked something that is not one of its targets`);
+    }
+    const { live } = target;
+    if (live.inflight < target.maxConcurrency) return target;
+    x.full = true;
+    candidates = Object.freeze(candidates.filter((candidate) => candidate.live !== live));
   }
-  return target;
+  return undefined;
 }
 
 function send(x: ActiveExchange): void {
@@ -61,13 +68,6 @@ function retryOrFail(x: ActiveExchange, kind: RetryClass, error: ProxyError, ask
   setTimeout(() => {
     if (!x.over) nextAttempt(x);
   }, delay);
-}
-
-/** What is said when no target is left. */
-export function noTargets(x: ActiveExchange): ProxyError {
-  const text =
-    x.model === undefined ? "No healthy services available." : `No healthy services available for model '${x.model}'.`;
-  return new ProxyError("no_targets", text, { phase: "select" });
 }
 
 function selectorError(x: ActiveExchange, error: unknown): ProxyError {

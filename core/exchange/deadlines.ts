@@ -21,16 +21,17 @@ export function checkDeadlines(x: ActiveExchange, now: number): void {
 }
 
 function checkAttempt(attempt: Attempt, quiet: number, timeouts: Timeouts): void {
+  const own = attempt.target.timeouts;
   switch (attempt.state) {
     case "connecting":
-      if (exceeds(quiet, timeouts.connect)) end(attempt, "connect", "connect_timeout");
+      if (exceeds(quiet, own?.connect ?? timeouts.connect)) end(attempt, "connect", "connect_timeout");
       break;
     case "waiting":
-      if (exceeds(quiet, timeouts.headers)) end(attempt, "timeout", "upstream_timeout");
+      if (exceeds(quiet, own?.headers ?? timeouts.headers)) end(attempt, "timeout", "upstream_timeout");
       break;
     case "streaming":
       // A client that does not read holds the upstream back: its silence is not the upstream's.
-      if (!attempt.paused && !attempt.delivered && exceeds(quiet, attempt.relay?.idle ?? timeouts.idle))
+      if (!attempt.paused && !attempt.delivered && exceeds(quiet, own?.idle ?? attempt.relay?.idle ?? timeouts.idle))
         end(attempt, "stalled", "stream_idle");
       break;
     case "done":

@@ -14,7 +14,7 @@ export function errorHeaders(error: ProxyError): Record<string, string> {
     "cache-control": "no-store",
     "x-proxy-error": error.code,
   };
-  if (error.status === 429 || error.status === 503) headers["retry-after"] = "1";
+  if (error.status === 429 || error.status === 503) headers["retry-after"] = String(error.retryAfter ?? 1);
   if (error.status === 405) headers["allow"] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
   return headers;
 }

@@ -86,6 +86,8 @@ export class ActiveExchange implements Exchange {
   bodyStarted = false;
   kind: OutcomeKind = "local";
   error: ProxyError | undefined = undefined;
+  /** A target that could have served it had too much to do. */
+  full = false;
   /** Counts in the retry budget until it ends. */
   retried = false;
   /** The client is gone. */

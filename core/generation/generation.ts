@@ -6,7 +6,7 @@ import type { Outcome, UpstreamHead } from "../contract/exchange.ts";
 import type { ConfigFunction, ProxyConfig } from "../contract/proxy.ts";
 import type { Route } from "../contract/route.ts";
 import type { Awaitable, Relay, Transport } from "../contract/services.ts";
-import type { Mode, Status } from "../contract/setup.ts";
+import type { Mode, Setup, Status } from "../contract/setup.ts";
 import type { ActiveExchange } from "../exchange/exchange.ts";
 import type { ProxyState } from "../proxy-state.ts";
 import type { PoolTarget } from "../targets/target.ts";
@@ -14,10 +14,12 @@ import { clientAddress, trustedProxies, type TrustedProxies } from "../wire/forw
 import { httpTransport } from "../wire/http-transport.ts";
 import { isJson } from "../wire/media-type.ts";
 import { compile, type Phases } from "./compile.ts";
+import type { Plugin } from "../plugin.ts";
 import { createApp } from "./control.ts";
 import { relayChain, type RelayProvider } from "./relay-chain.ts";
 import { Registry } from "./registry.ts";
 import { routeDefaults } from "./routes.ts";
+import { ServiceTable } from "./services.ts";
 import { createSetup, toHooks } from "./setup.ts";
 import { Tasks } from "./tasks.ts";
 
@@ -27,6 +29,8 @@ export interface GenerationOptions {
   readonly number: number;
   readonly mode: Mode;
   readonly status: () => Status;
+  /** Missing where nothing runs. */
+  readonly explain?: Setup["explain"];
 }
 
 /** One loaded config: compiled phases, plugin instances and their h3 app; replaced whole. */
@@ -97,8 +101,7 @@ export class Generation {
       await setUp(registry, plugins, {
         ...options,
         signal: abort.signal,
-        log: proxy.log,
-        keep: (key, create) => proxy.keep(key, create),
+        proxy,
       });
       const defaultRoute = registry.createRoute({ name: "default" }, "", -1);
       registry.link();
@@ -240,23 +243,82 @@ interface Loaded {
 }
 
 interface SetUpOptions extends GenerationOptions {
-  readonly keep: ProxyState["keep"];
+  readonly proxy: ProxyState;
   readonly signal: AbortSignal;
-  readonly log: ConsolaInstance;
+}
+
+interface SetUpPlace {
+  readonly index: number;
+  /** The plugin of the config that it is, or stands in. */
+  readonly outer: string;
+  /** What it keeps over reloads is found again by this. */
+  readonly key: string;
+  readonly path: string;
+  readonly services: ServiceTable;
 }
 
 async function setUp(registry: Registry, plugins: readonly ValidPlugin[], options: SetUpOptions): Promise<void> {
-  for (const [index, { instance, options: input }] of plugins.entries()) {
-    const { name, definition } = instance;
-    const { mode, signal, status } = options;
-    const log = options.log.withTag(name);
-    const setup = createSetup(registry, { plugin: name, index, log, mode, signal, status, keep: options.keep });
-    try {
-      const hooks = await definition.setup(setup, input);
-      if (hooks !== undefined) registry.hooks.push(...toHooks(hooks, name, index));
-    } catch (error) {
-      if (isConfigError(error)) throw error;
-      throw configError(name, index, `setup failed: ${textOf(error)}`, undefined, error);
-    }
+  const seen = new Map<string, number>();
+  for (const [index, plugin] of plugins.entries()) {
+    const { name } = plugin.instance;
+    const nth = (seen.get(name) ?? 0) + 1;
+    seen.set(name, nth);
+    const place = {
+      index,
+      outer: name,
+      key: nth === 1 ? name : `${name}#${nth}`,
+      path: "",
+      services: registry.services,
+    };
+    await setUpPlugin(registry, plugin, place, options);
   }
+}
+
+/** Those in its options come first: it may ask for what they provide. */
+async function setUpPlugin(
+  registry: Registry,
+  { instance, options: input, inner }: ValidPlugin,
+  place: SetUpPlace,
+  options: SetUpOptions,
+): Promise<void> {
+  for (const plugin of inner) {
+    const given = plugin.instance as unknown as Plugin;
+    if (registry.inner.has(given)) continue;
+    const services = new ServiceTable();
+    registry.inner.set(given, services);
+    const path = `${place.path}${plugin.path}.`;
+    await setUpPlugin(
+      registry,
+      plugin,
+      { ...place, services, path, key: `${place.key}.${path}${given.name}` },
+      options,
+    );
+  }
+  const { name, definition } = instance;
+  const { mode, signal, status, proxy } = options;
+  const { index, outer, key, path, services } = place;
+  const setup = createSetup(registry, {
+    plugin: outer,
+    index,
+    path,
+    services,
+    log: proxy.log.withTag(name),
+    mode,
+    signal,
+    status,
+    keep: (what, create) => proxy.keep(`${key} ${what}`, create),
+    random: () => proxy.random(),
+    explain: options.explain ?? notRunning,
+  });
+  try {
+    const hooks = await definition.setup(setup, input);
+    if (hooks !== undefined) registry.hooks.push(...toHooks(hooks, name, index));
+  } catch (error) {
+    if (isConfigError(error)) throw error;
+    throw configError(outer, index, `setup failed: ${textOf(error)}`, undefined, error);
+  }
+}
+
+function notRunning(): never {
+  throw new Error("nothing runs here that could explain a request");
 }

@@ -1,13 +1,15 @@
 import type { ConsolaInstance } from "consola";
 import { inspect } from "node:util";
-import { configError } from "../config/config-error.ts";
+import { configError, ConfigError, type ConfigProblem } from "../config/config-error.ts";
+import { showValue } from "../config/show-value.ts";
 import type { Route, RouteOptions } from "../contract/route.ts";
-import type { Awaitable } from "../contract/services.ts";
-import type { Reporter } from "../contract/setup.ts";
+import type { Awaitable, SelectorService } from "../contract/services.ts";
+import type { OptionProblem, Reporter } from "../contract/setup.ts";
+import type { Plugin } from "../plugin.ts";
 import type { Ledger } from "../targets/ledger.ts";
 import { type PoolEvents, TargetPool } from "../targets/pool.ts";
 import type { RegisteredHook } from "./compile.ts";
-import { PoolRoute, type RouteDefaults, toRoute, turns } from "./routes.ts";
+import { PoolRoute, type RouteDefaults, toRoute } from "./routes.ts";
 import { ServiceTable } from "./services.ts";
 import type { ControlRoute, PeriodicTask } from "./setup.ts";
 
@@ -18,6 +20,7 @@ interface Step {
 
 interface PendingRoute {
   readonly route: PoolRoute;
+  readonly selector: string | SelectorService | undefined;
   readonly plugin: string;
   readonly index: number;
 }
@@ -39,6 +42,10 @@ export class Registry {
   readonly controlRoutes: ControlRoute[] = [];
   readonly reporters: Set<string> = new Set();
   readonly body: BodyNeed = { any: 0, json: false };
+  /** What plugins provide that stand in the options of another. */
+  readonly inner: Map<Plugin, ServiceTable> = new Map();
+  readonly onLink: Step[] = [];
+  readonly #problems: ConfigProblem[] = [];
   /** No generation that is over may say a word about health. */
   silent = false;
   /** Verdicts of a generation that is not the running one yet, and may never be. */
@@ -120,10 +127,10 @@ export class Registry {
 
   createRoute(options: RouteOptions, plugin: string, index: number): Route {
     const pool = this.pool(options.pool ?? "default");
-    const selector = options.selector ?? this.services.names("selector")[0] ?? "";
-    const route = new PoolRoute(options, pool, options.selector ?? "", this.#defaults);
-    if (this.#linked) this.#linkRoute({ route, plugin, index }, selector);
-    else this.#pending.push({ route, plugin, index });
+    const route = new PoolRoute(options, pool, this.#defaults);
+    const pending = { route, selector: options.selector, plugin, index };
+    if (this.#linked) this.#linkRoute(pending);
+    else this.#pending.push(pending);
     return toRoute(route);
   }
 
@@ -131,24 +138,39 @@ export class Registry {
   link(): void {
     this.services.link();
     this.#linked = true;
-    const first = this.services.names("selector")[0] ?? "";
-    for (const pending of this.#pending) this.#linkRoute(pending, pending.route.selectorName || first);
+    for (const table of this.inner.values()) table.link();
+    for (const { task } of this.onLink) void task();
+    if (this.#problems.length > 0) throw new ConfigError(this.#problems);
+    for (const pending of this.#pending) this.#linkRoute(pending);
     this.#pending = [];
   }
 
-  #linkRoute({ route, plugin, index }: PendingRoute, selector: string): void {
-    const service = selector === "" ? turns : this.services.find({ kind: "selector", name: selector, plugin, index });
+  problem({ path, message, received, fix }: OptionProblem, plugin: string, index: number): void {
+    this.#problems.push({
+      plugin: index < 0 ? plugin : `plugins[${index}] ${plugin}`,
+      index,
+      path,
+      message,
+      ...(received !== undefined && { received: showValue(received) }),
+      ...(fix !== undefined && { fix }),
+    });
+  }
+
+  #linkRoute({ route, selector, plugin, index }: PendingRoute): void {
+    const service = typeof selector === "object" ? selector : this.#selector(selector, plugin, index);
+    const first = this.services.names("selector")[0] ?? "turns";
+    const name =
+      typeof selector === "string" ? selector : (service.name ?? (selector === undefined ? first : "inline"));
     try {
-      route.link(service as typeof turns, selector || "turns");
+      route.link(service, name);
     } catch (error) {
       const text = error instanceof Error ? error.message : inspect(error);
-      throw configError(
-        selector,
-        -1,
-        `selector ${selector} cannot be made for route ${route.name}: ${text}`,
-        undefined,
-        error,
-      );
+      const message = `selector ${name} cannot be made for route ${route.name}: ${text}`;
+      throw configError(name, -1, message, undefined, error);
     }
+  }
+
+  #selector(name: string | undefined, plugin: string, index: number): SelectorService {
+    return this.services.find({ kind: "selector", name, plugin, index }) as SelectorService;
   }
 }

@@ -1,5 +1,5 @@
 import type { RetryOptions, RetryPolicy, Route, RouteOptions, Timeouts } from "../contract/route.ts";
-import type { Selector, Services } from "../contract/services.ts";
+import type { Selector, SelectorService } from "../contract/services.ts";
 import type { Snapshot, Target } from "../contract/target.ts";
 import type { TargetPool } from "../targets/pool.ts";
 
@@ -36,18 +36,17 @@ export class PoolRoute {
   readonly pool: TargetPool;
   readonly retry: RetryPolicy;
   readonly timeouts: Timeouts;
-  /** As asked for; after linking, as found. */
-  selectorName: string;
+  /** Known after linking. */
+  selectorName = "";
   readonly why: ((target: Target) => string) | undefined;
   #narrow: ((targets: readonly Target[]) => readonly Target[]) | undefined;
   #selector: Selector | undefined;
   #version = -1;
   #candidates: readonly Target[] = none;
 
-  constructor(options: RouteOptions, pool: TargetPool, selectorName: string, defaults: RouteDefaults) {
+  constructor(options: RouteOptions, pool: TargetPool, defaults: RouteDefaults) {
     this.name = options.name;
     this.pool = pool;
-    this.selectorName = selectorName;
     this.retry = toPolicy(options.retry, defaults.retry);
     this.timeouts = { ...defaults.timeouts, ...options.timeouts };
     this.why = options.why;
@@ -58,9 +57,9 @@ export class PoolRoute {
     return this.#selector as Selector;
   }
 
-  link(service: Services["selector"], name: string): void {
+  link(service: SelectorService, name: string): void {
     this.selectorName = name;
-    this.#selector = service.create(this.pool);
+    this.#selector = service.create(this.pool, this.name);
   }
 
   /** Available targets of this route; the same frozen array until the pool changes. */
@@ -72,13 +71,17 @@ export class PoolRoute {
 
   /** All targets the route could use were they available. */
   possible(): readonly Target[] {
-    const { all } = this.pool.snapshot;
-    return this.#narrow === undefined ? all : this.#narrow(all);
+    return this.narrow(this.pool.snapshot.all);
+  }
+
+  /** Those of the list that are this route's. */
+  narrow(targets: readonly Target[]): readonly Target[] {
+    return this.#narrow === undefined ? targets : this.#narrow(targets);
   }
 
   #refresh(snapshot: Snapshot): void {
     const { available } = snapshot;
-    this.#candidates = Object.freeze(weighted(this.#narrow === undefined ? available : this.#narrow(available)));
+    this.#candidates = Object.freeze(weighted(this.narrow(available)));
     this.#selector?.update?.(snapshot);
     this.#version = snapshot.version;
   }
@@ -104,11 +107,3 @@ export function isRoute(value: unknown): value is Route {
 export function routeOf(x: { readonly route: Route | undefined }): PoolRoute {
   return x.route as unknown as PoolRoute;
 }
-
-/** What a config without any selector gets: one after the other. */
-export const turns: Services["selector"] = {
-  create: () => {
-    let next = 0;
-    return { pick: (targets) => targets[next++ % targets.length] };
-  },
-};

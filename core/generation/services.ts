@@ -1,6 +1,7 @@
 import { configError } from "../config/config-error.ts";
 import { suggest } from "../config/suggest.ts";
 import type { Services } from "../contract/services.ts";
+import { turns } from "./turns.ts";
 
 type Kind = keyof Services;
 
@@ -12,7 +13,8 @@ interface Provided {
 
 interface Wanted {
   readonly kind: Kind;
-  readonly name: string;
+  /** Undefined: the first in the config. */
+  readonly name: string | undefined;
   readonly plugin: string;
   readonly index: number;
 }
@@ -33,7 +35,12 @@ export class ServiceTable {
     services.set(name, { service, plugin, index });
   }
 
-  use<K extends Kind>(kind: K, name: string, plugin: string, index: number): { readonly value: Services[K] } {
+  use<K extends Kind>(
+    kind: K,
+    name: string | undefined,
+    plugin: string,
+    index: number,
+  ): { readonly value: Services[K] } {
     const wanted: Wanted = { kind, name, plugin, index };
     this.#wanted.push(wanted);
     return lazy(() => {
@@ -69,10 +76,12 @@ export class ServiceTable {
   }
 
   find(wanted: Wanted): unknown {
-    const found = this.#of(wanted.kind).get(wanted.name);
-    if (found !== undefined) return found.service;
     const names = this.names(wanted.kind);
-    const near = suggest(wanted.name, names);
+    const name = wanted.name ?? names[0];
+    if (name === undefined && wanted.kind === "selector") return turns;
+    const found = this.#of(wanted.kind).get(name ?? "");
+    if (found !== undefined) return found.service;
+    const near = suggest(name ?? "", names);
     const fix =
       near !== undefined
         ? `did you mean "${near}"?`
@@ -82,7 +91,7 @@ export class ServiceTable {
     throw configError(
       wanted.plugin,
       wanted.index,
-      `wants ${wanted.kind} "${wanted.name}", which no plugin of this config provides`,
+      `wants ${wanted.kind} "${name ?? "any"}", which no plugin of this config provides`,
       fix,
     );
   }

@@ -9,6 +9,7 @@ import type { Awaitable } from "../contract/services.ts";
 import type { ActiveExchange } from "../exchange/exchange.ts";
 import type { RegisteredHook } from "./compile.ts";
 import type { Registry } from "./registry.ts";
+import type { ServiceTable } from "./services.ts";
 
 export interface PeriodicTask extends Task {
   readonly interval: number;
@@ -26,11 +27,17 @@ export interface ControlRoute {
 export interface SetupContext {
   readonly plugin: string;
   readonly index: number;
+  /** Of a plugin in the options of another: its options' path, with a dot at the end. */
+  readonly path: string;
+  /** Where its services go: those of the config, or for a plugin in the options of another its own. */
+  readonly services: ServiceTable;
+  readonly random: () => number;
+  readonly explain: Setup["explain"];
   readonly log: ConsolaInstance;
   readonly mode: Mode;
   readonly signal: AbortSignal;
   readonly status: () => Status;
-  readonly keep: <T>(key: string, create: () => T) => T;
+  readonly keep: <T>(name: string, create: () => T) => T;
 }
 
 const phases: readonly HookName[] = [
@@ -54,7 +61,12 @@ export function createSetup(registry: Registry, context: SetupContext): Setup {
     mode: context.mode,
     signal: context.signal,
     provide(kind, name, service) {
-      registry.services.provide(kind, name, service, plugin, index);
+      context.services.provide(kind, name, service, plugin, index);
+    },
+    inner(kind, given) {
+      const services = registry.inner.get(given)?.all(kind) ?? new Map();
+      for (const service of services.values()) return service;
+      throw configError(plugin, index, `was given plugin ${given.name}, which provides no ${kind}`);
     },
     use: (kind, name) => registry.services.use(kind, name, plugin, index),
     useAll: (kind) => registry.services.useAll(kind, plugin, index),
@@ -64,7 +76,7 @@ export function createSetup(registry: Registry, context: SetupContext): Setup {
     reporter: (name) => registry.reporter(name),
     needs: ({ body }) => registry.needBody(body),
     slot: (name) => toSlot(registry.slot(name)),
-    keep: (name, create) => context.keep(`${plugin} ${name}`, create),
+    keep: context.keep,
     route(method, path, handler) {
       registry.addControlRoute({ method, path, handler, plugin }, index);
     },
@@ -75,6 +87,12 @@ export function createSetup(registry: Registry, context: SetupContext): Setup {
     onClose: (task) => void registry.closing.push({ plugin, task }),
     watchFile: (path) => void registry.files.add(path),
     status: context.status,
+    explain: context.explain,
+    random: context.random,
+    onLink: (task) => void registry.onLink.push({ plugin, task }),
+    problem(problem) {
+      registry.problem({ ...problem, path: context.path + problem.path }, plugin, index);
+    },
   };
 }
 

@@ -20,12 +20,16 @@ export class LedgerEntry implements TargetStats {
   }
 }
 
+export type LoadListener = (live: Readonly<TargetStats>) => void;
+
 /** All targets of one proxy by id. A target that two pools hold is one target. */
 export class Ledger {
   readonly connections: Connections = new Connections();
   #entries: Map<string, LedgerEntry> = new Map();
   #timers: Map<Verdict, LongTimer> = new Map();
   #listeners: Set<() => void> = new Set();
+  /** Empty unless a selector keeps an order by load, so that counting costs nothing more. */
+  #loadListeners: readonly LoadListener[] = [];
 
   hold(id: string): LedgerEntry {
     let entry = this.#entries.get(id);
@@ -44,6 +48,30 @@ export class Ledger {
     if (entry.holders > 0 || entry.inflight > 0) return;
     for (const reporter of entry.verdicts.keys()) this.#clear(entry, reporter);
     if (this.#entries.get(entry.id) === entry) this.#entries.delete(entry.id);
+  }
+
+  /** An attempt to the target begins. */
+  started(entry: LedgerEntry): void {
+    entry.inflight += 1;
+    entry.requests += 1;
+    if (this.#loadListeners.length > 0) this.#tellLoad(entry);
+  }
+
+  ended(entry: LedgerEntry): void {
+    entry.inflight -= 1;
+    if (this.#loadListeners.length > 0) this.#tellLoad(entry);
+    if (entry.inflight === 0 && entry.holders === 0) this.forget(entry);
+  }
+
+  onLoad(listener: LoadListener): () => void {
+    this.#loadListeners = [...this.#loadListeners, listener];
+    return () => {
+      this.#loadListeners = this.#loadListeners.filter((other) => other !== listener);
+    };
+  }
+
+  #tellLoad(entry: LedgerEntry): void {
+    for (const listener of this.#loadListeners) listener(entry);
   }
 
   down(id: string, reporter: string, reason: string, forMs?: number): void {

@@ -1,6 +1,6 @@
 import type { Pool, Snapshot, Target, TargetSpec, Verdict } from "../contract/target.ts";
 import type { DiscoverySink } from "../contract/services.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Ledger, LoadListener } from "./ledger.ts";
 import { PoolTarget, toTargetFields } from "./target.ts";
 
 interface Member {
@@ -18,7 +18,8 @@ export interface PoolEvents {
   source(pool: string, source: string, error: unknown): void;
 }
 
-const empty: Snapshot = Object.freeze({ version: 0, all: Object.freeze([]), available: Object.freeze([]) });
+const none: readonly PoolTarget[] = Object.freeze([]);
+const empty: Snapshot = Object.freeze({ version: 0, all: none, available: none, disabled: none });
 
 /** The targets of one generation under one name: discovery writes, one frozen snapshot per tick is read. */
 export class TargetPool implements Pool {
@@ -29,7 +30,7 @@ export class TargetPool implements Pool {
   #sources: Map<string, Map<string, Member>> = new Map();
   #listeners: ((snapshot: Snapshot) => void)[] = [];
   #scheduled: NodeJS.Immediate | undefined;
-  #unsubscribe: () => void;
+  #unsubscribe: (() => void)[];
   #closed = false;
   #lastReason: Map<string, Verdict> = new Map();
 
@@ -37,11 +38,15 @@ export class TargetPool implements Pool {
     this.name = name;
     this.#ledger = ledger;
     this.#events = events;
-    this.#unsubscribe = ledger.onVerdict(() => this.#schedule());
+    this.#unsubscribe = [ledger.onVerdict(() => this.#schedule())];
   }
 
   onChange(listener: (snapshot: Snapshot) => void): void {
     this.#listeners.push(listener);
+  }
+
+  onLoad(listener: LoadListener): void {
+    if (!this.#closed) this.#unsubscribe.push(this.#ledger.onLoad(listener));
   }
 
   verdicts(id: string): readonly Verdict[] {
@@ -96,7 +101,7 @@ export class TargetPool implements Pool {
 
   close(): void {
     this.#closed = true;
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
     clearImmediate(this.#scheduled);
     this.#scheduled = undefined;
     for (const members of this.#sources.values()) for (const id of members.keys()) this.#drop(members, id);
@@ -137,11 +142,18 @@ export class TargetPool implements Pool {
       // Two sources may name one target; the first in the config speaks for it.
       for (const [id, { target }] of members) if (!all.has(id)) all.set(id, target);
     }
-    const list = [...all.values()];
+    const known = [...all.values()];
+    const list = known.filter((target) => target.enabled);
     const available = list.filter((target) => target.live.verdicts.size === 0);
-    if (!isSame(list, this.snapshot.all) || !isSame(available, this.snapshot.available)) {
-      const version = this.snapshot.version + 1;
-      this.snapshot = Object.freeze({ version, all: Object.freeze(list), available: Object.freeze(available) });
+    const disabled = list.length === known.length ? none : known.filter((target) => !target.enabled);
+    const { snapshot } = this;
+    if (!isSame(list, snapshot.all) || !isSame(available, snapshot.available) || !isSame(disabled, snapshot.disabled)) {
+      this.snapshot = Object.freeze({
+        version: snapshot.version + 1,
+        all: Object.freeze(list),
+        available: Object.freeze(available),
+        disabled: Object.freeze(disabled),
+      });
       for (const listener of this.#listeners) this.#tell(listener);
     }
     this.#tellHealth(list);

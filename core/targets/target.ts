@@ -8,8 +8,12 @@ interface Fields {
   readonly basePath: string;
   readonly weight: number;
   readonly models: readonly string[];
+  readonly model: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly meta: Readonly<Record<string, unknown>>;
+  readonly maxConcurrency: number;
+  readonly timeouts: TargetSpec["timeouts"];
+  readonly enabled: boolean;
   readonly live: LedgerEntry;
   readonly connection: Connection;
 }
@@ -21,8 +25,13 @@ export class PoolTarget implements Target {
   readonly basePath: string;
   readonly weight: number;
   readonly models: readonly string[];
+  readonly model: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly meta: Readonly<Record<string, unknown>>;
+  /** Attempts under way at most; Infinity for no limit. */
+  readonly maxConcurrency: number;
+  readonly timeouts: TargetSpec["timeouts"];
+  readonly enabled: boolean;
   readonly live: LedgerEntry;
   readonly connection: Connection;
 
@@ -32,19 +41,23 @@ export class PoolTarget implements Target {
     this.basePath = fields.basePath;
     this.weight = fields.weight;
     this.models = fields.models;
+    this.model = fields.model;
     this.labels = fields.labels;
     this.meta = fields.meta;
+    this.maxConcurrency = fields.maxConcurrency;
+    this.timeouts = fields.timeouts;
+    this.enabled = fields.enabled;
     this.live = fields.live;
     this.connection = fields.connection;
   }
 }
 
 /**
- * Makes a second face of a target for one route: another weight, the same identity, counters and connections.
- * For the `candidates` of a route whose configuration weighs targets by itself.
+ * Makes a second face of a target for one route: another weight, the name of the model it is asked for there; the same
+ * identity, counters and connections. For the `candidates` of a route.
  */
-export function viewTarget(target: Target, changes: { readonly weight: number }): Target {
-  const fields: Fields = { ...(target as Fields), weight: changes.weight };
+export function viewTarget(target: Target, changes: { readonly weight?: number; readonly model?: string }): Target {
+  const fields: Fields = { ...(target as Fields), ...changes };
   return target instanceof PoolTarget ? new PoolTarget(fields) : fields;
 }
 
@@ -78,14 +91,22 @@ export function toTargetFields(spec: TargetSpec): TargetFields {
   if (!Number.isInteger(maxConnections) || maxConnections < 1) {
     throw new Error(`target ${id} has the maxConnections ${maxConnections}; use a whole number from 1 on`);
   }
+  const maxConcurrency = spec.maxConcurrency ?? Infinity;
+  if (!(maxConcurrency >= 1)) {
+    throw new Error(`target ${id} has the maxConcurrency ${maxConcurrency}; use a number from 1 on`);
+  }
   return {
     id,
     origin: `${url.protocol}//${url.host}`,
     basePath: url.pathname.replace(/\/+$/, ""),
     weight,
     models: Object.freeze([...(spec.models ?? [])]),
+    model: undefined,
     labels: Object.freeze({ ...spec.labels }),
     meta: Object.freeze({ ...spec.meta }),
+    maxConcurrency,
+    timeouts: spec.timeouts,
+    enabled: spec.enabled ?? true,
     keepAlive,
     maxConnections,
   };

@@ -19,6 +19,7 @@ export function fakeTarget(fields: FakeTargetFields = {}): FakeTarget {
     basePath: "",
     weight: 1,
     models: [],
+    model: undefined,
     labels: {},
     meta: {},
     ...fields,
@@ -87,6 +88,8 @@ export function fakeOutcome(fields: Partial<Outcome> = {}): Outcome {
 
 /** A pool that a test changes. */
 export interface FakePool extends Pool {
+  /** Tells those who listen that the load of a target changed; core does it after each change of `inflight`. */
+  load(target: FakeTarget): void;
   /** Publishes the next snapshot; all are available unless said otherwise. */
   change(all: readonly Target[], available?: readonly Target[]): void;
 }
@@ -94,6 +97,7 @@ export interface FakePool extends Pool {
 /** Makes a pool of the given targets, all available. */
 export function fakePool(targets: readonly Target[] = [], name = "default"): FakePool {
   const listeners: ((snapshot: Snapshot) => void)[] = [];
+  const loadListeners: ((live: Readonly<TargetStats>) => void)[] = [];
   let snapshot = toSnapshot(1, targets, targets);
   return {
     name,
@@ -101,6 +105,10 @@ export function fakePool(targets: readonly Target[] = [], name = "default"): Fak
       return snapshot;
     },
     onChange: (listener) => void listeners.push(listener),
+    onLoad: (listener) => void loadListeners.push(listener),
+    load({ live }) {
+      for (const listener of loadListeners) listener(live);
+    },
     verdicts: () => [],
     change(all, available = all) {
       snapshot = toSnapshot(snapshot.version + 1, all, available);
@@ -125,5 +133,6 @@ function toSnapshot(version: number, all: readonly Target[], available: readonly
     version,
     all: Object.freeze([...all]),
     available: Object.freeze([...available]),
+    disabled: Object.freeze([]),
   });
 }

@@ -122,7 +122,7 @@ export function counting(test: Test, fresh: Fresh): void {
     const x = fakeExchange({ signal: AbortSignal.abort() });
     const picked = pick(selector, targets, x);
     selector.attemptStart?.(picked, x);
-    selector.attemptEnd?.(picked, fakeOutcome({ kind: "client-abort", status: 0, ttfb: 0 }));
+    selector.attemptEnd?.(picked, fakeOutcome({ kind: "client-abort", status: 0, ttfb: 0 }), fakeExchange());
     picks(selector, targets, 20);
   });
 
@@ -141,11 +141,11 @@ export function counting(test: Test, fresh: Fresh): void {
       "stream-error",
       "client-abort",
     ] as const) {
-      selector.attemptEnd?.(gone as Target, fakeOutcome({ kind }));
-      selector.attemptEnd?.(first, fakeOutcome({ kind }));
+      selector.attemptEnd?.(gone as Target, fakeOutcome({ kind }), fakeExchange());
+      selector.attemptEnd?.(first, fakeOutcome({ kind }), fakeExchange());
       selector.attemptStart?.(first, fakeExchange());
-      selector.attemptEnd?.(first, fakeOutcome({ kind }));
-      selector.attemptEnd?.(first, fakeOutcome({ kind }));
+      selector.attemptEnd?.(first, fakeOutcome({ kind }), fakeExchange());
+      selector.attemptEnd?.(first, fakeOutcome({ kind }), fakeExchange());
       selector.attemptStart?.(second, fakeExchange());
       picks(selector, targets, 20);
     }
@@ -159,7 +159,7 @@ export function counting(test: Test, fresh: Fresh): void {
     for (let i = 0; i < 1_000; i++) {
       even.attemptStart?.(spoilt, fakeExchange());
       if (i === 0) uneven.attemptStart?.(spoilt, fakeExchange());
-      for (const selector of [even, uneven]) selector.attemptEnd?.(spoilt, fakeOutcome());
+      for (const selector of [even, uneven]) selector.attemptEnd?.(spoilt, fakeOutcome(), fakeExchange());
     }
     const fair = hold(even, targets, 200).get("t1") ?? 0;
     const got = hold(uneven, targets, 200).get("t1") ?? 0;

@@ -18,7 +18,7 @@ export function picks<T extends Target>(selector: Selector, targets: readonly T[
   return Array.from({ length: count }, () => {
     const picked = pick(selector, targets, x);
     selector.attemptStart?.(picked, x);
-    selector.attemptEnd?.(picked, fakeOutcome());
+    selector.attemptEnd?.(picked, fakeOutcome(), x);
     return picked;
   });
 }

@@ -39,5 +39,5 @@ export function testSelector({ test, create, law }: SelectorSuite): void {
 export async function selectorOf(plugin: Plugin, pool: Pool, others: readonly Plugin[] = []): Promise<Selector> {
   const [service] = (await servicesOf("selector", [plugin, ...others])).values();
   assert.ok(service, `plugin "${plugin.name}" provides no selector`);
-  return service.create(pool);
+  return service.create(pool, "route");
 }

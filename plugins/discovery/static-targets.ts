@@ -15,6 +15,8 @@ interface StaticTargets {
 
 const text = v.pipe(v.string(), v.nonEmpty("Expected a word, not an empty string"));
 
+const milliseconds = v.optional(v.pipe(v.number(), v.minValue(0, "Expected milliseconds, 0 or more")));
+
 const url = v.pipe(
   v.string(),
   v.rawCheck(({ dataset, addIssue }) => {
@@ -46,6 +48,11 @@ const spec: v.GenericSchema<TargetSpec> = v.strictObject({
   maxConnections: v.optional(
     v.pipe(v.number(), v.integer("Expected a whole number"), v.minValue(1, "Expected 1 or more")),
   ),
+  maxConcurrency: v.optional(
+    v.pipe(v.number(), v.integer("Expected a whole number"), v.minValue(1, "Expected 1 or more")),
+  ),
+  timeouts: v.optional(v.strictObject({ connect: milliseconds, headers: milliseconds, idle: milliseconds })),
+  enabled: v.optional(v.boolean()),
 } satisfies Record<keyof TargetSpec, unknown>);
 
 const shorthand: v.GenericSchema<string, TargetSpec> = v.pipe(
@@ -89,6 +96,7 @@ export const staticTargets: (options: StaticTargetsOptions) => Plugin = definePl
   setup(proxy, { targets, pool }) {
     proxy.provide("discovery", toSource(targets, pool), {
       pool,
+      known: targets,
       start(sink) {
         sink.replace(targets);
       },

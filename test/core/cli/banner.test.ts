@@ -86,6 +86,7 @@ test("reads targets, models and verdicts from the pools", () => {
     basePath: "/v1",
     weight: 1,
     models: ["m"],
+    model: undefined,
     labels: {},
     meta: {},
     live: stats,
@@ -93,8 +94,9 @@ test("reads targets, models and verdicts from the pools", () => {
   const [up, down] = [make("up"), make("down")];
   const pool: Pool = {
     name: "default",
-    snapshot: { version: 1, all: [up, down], available: [up] },
+    snapshot: { version: 1, all: [up, down], available: [up], disabled: [] },
     onChange() {},
+    onLoad() {},
     verdicts: (id) => (id === "down" ? [{ reporter: "probe", reason: "refused", until: Infinity }] : []),
   };
   expect(listTargets([pool])).toEqual([

@@ -1,7 +1,8 @@
 import { type RouteOptions, type Selector, type Target, viewTarget } from "plugboard";
 import { fakeExchange } from "plugboard/testing";
 import { describe, expect, test, vi } from "vitest";
-import { PoolRoute, routeDefaults, turns } from "../../../core/generation/routes.ts";
+import { PoolRoute, routeDefaults } from "../../../core/generation/routes.ts";
+import { turns } from "../../../core/generation/turns.ts";
 import { Ledger } from "../../../core/targets/ledger.ts";
 import { TargetPool } from "../../../core/targets/pool.ts";
 
@@ -26,7 +27,7 @@ function rig(...ids: string[]): Rig {
     ledger,
     replace,
     route(options = {}, selector = {}) {
-      const route = new PoolRoute({ name: "r", ...options }, pool, "", routeDefaults(undefined, undefined));
+      const route = new PoolRoute({ name: "r", ...options }, pool, routeDefaults(undefined, undefined));
       route.link({ create: () => ({ pick: ([first]) => first, ...selector }) }, "test");
       return route;
     },
@@ -124,7 +125,7 @@ test("the selector is told of a new snapshot once, before it picks from it", () 
 describe("retry and timeouts", () => {
   const { pool } = rig("a");
   const made = (options: Partial<RouteOptions>, defaults = routeDefaults(undefined, undefined)): PoolRoute =>
-    new PoolRoute({ name: "r", ...options }, pool, "", defaults);
+    new PoolRoute({ name: "r", ...options }, pool, defaults);
 
   test("are the documented ones when nobody says otherwise", () => {
     const { retry, timeouts } = made({});
@@ -152,7 +153,7 @@ describe("retry and timeouts", () => {
 
 test("without a selector in the config the targets take turns", () => {
   const { pool } = rig("a", "b", "c");
-  const selector = turns.create(pool);
+  const selector = turns.create(pool, "r");
   const picks = Array.from({ length: 5 }, () => selector.pick(pool.snapshot.available, fakeExchange())?.id);
   expect(picks).toEqual(["a", "b", "c", "a", "b"]);
 });

@@ -4,7 +4,7 @@ import { poolRig, published, specs } from "./pool-rig.ts";
 describe("a snapshot", () => {
   test("is there from the start, empty and frozen", () => {
     const { pool } = poolRig();
-    expect(pool.snapshot).toEqual({ version: 0, all: [], available: [] });
+    expect(pool.snapshot).toEqual({ version: 0, all: [], available: [], disabled: [] });
     expect([pool.snapshot, pool.snapshot.all, pool.snapshot.available].every(Object.isFrozen)).toBe(true);
   });
 

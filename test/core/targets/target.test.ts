@@ -40,8 +40,12 @@ test("what a spec leaves out is filled in", () => {
     basePath: "",
     weight: 1,
     models: [],
+    model: undefined,
     labels: {},
     meta: {},
+    maxConcurrency: Infinity,
+    timeouts: undefined,
+    enabled: true,
     keepAlive: 4_000,
     maxConnections: 1_024,
   });

@@ -52,7 +52,7 @@ describe("the suite passes", () => {
       name: "wrapper",
       setup(proxy) {
         const inner = proxy.use("selector", "round-robin");
-        proxy.provide("selector", "wrapper", { create: (pool) => inner.value.create(pool) });
+        proxy.provide("selector", "wrapper", { create: (pool, route) => inner.value.create(pool, route) });
       },
     });
     const targets = fakeTargets(2);

@@ -141,7 +141,10 @@ test("a retry takes no turn from those in the list", async () => {
 test("each route takes turns of its own", async () => {
   const service = (await servicesOf("selector", [roundRobin()])).get("round-robin");
   const targets = fakeTargets(3);
-  const [one, other] = [service?.create(fakePool(targets)), service?.create(fakePool(targets))] as [Selector, Selector];
+  const [one, other] = [service?.create(fakePool(targets), "r"), service?.create(fakePool(targets), "r")] as [
+    Selector,
+    Selector,
+  ];
   expect(turns(one, targets, 2)).toBe("12");
   expect(turns(other, targets, 2)).toBe("12");
   expect(turns(one, targets, 2)).toBe("31");

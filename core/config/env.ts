@@ -1,0 +1,37 @@
+const missing: unique symbol = Symbol("plugboard.missing-variable");
+
+/** Stands where the value of an environment variable is missing, until the config is validated. */
+export interface MissingVariable {
+  readonly [missing]: string;
+}
+
+/**
+ * The value of an environment variable, for keys that must not stand in a config.
+ *
+ * One that is not set, or empty, is a problem of the config like any other: it is reported with the option it was
+ * meant for, next to all else that is wrong. `fallback` takes its place instead.
+ *
+ * @example
+ * providers({ openai: { url: "https://api.openai.com", auth: { bearer: env("OPENAI_API_KEY") } } });
+ */
+export function env(name: string, fallback?: string): string {
+  const value = process.env[name];
+  if (value !== undefined && value !== "") return value;
+  if (fallback !== undefined) return fallback;
+  const marker: MissingVariable & { toString(): string } = {
+    [missing]: name,
+    toString() {
+      throw new Error(`the environment variable ${name} is not set; ${howToSet(name)}`);
+    },
+  };
+  return marker as unknown as string;
+}
+
+/** The name of the variable that is missing here. */
+export function missingVariable(value: unknown): string | undefined {
+  return typeof value === "object" && value !== null && missing in value ? String(value[missing]) : undefined;
+}
+
+export function howToSet(name: string): string {
+  return `set it before the start: export ${name}=...`;
+}
