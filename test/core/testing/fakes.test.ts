@@ -75,8 +75,8 @@ test("a fake pool publishes frozen snapshots to its listeners", () => {
   pool.onChange(({ version }) => seen.push(version));
   pool.change([a!, b!], [b!]);
   pool.change([]);
-  expect(first).toEqual({ version: 1, all: [a, b], available: [a, b] });
-  expect(pool.snapshot).toEqual({ version: 3, all: [], available: [] });
+  expect(first).toEqual({ version: 1, all: [a, b], available: [a, b], disabled: [] });
+  expect(pool.snapshot).toEqual({ version: 3, all: [], available: [], disabled: [] });
   expect(Object.isFrozen(first) && Object.isFrozen(first.all) && Object.isFrozen(first.available)).toBe(true);
   expect(seen).toEqual([2, 3]);
   expect(pool.verdicts("t1")).toEqual([]);
