@@ -131,7 +131,7 @@ export function defineSelector<S extends AnySchema | undefined = undefined>(
       proxy.provide("selector", name, {
         name,
         create(pool, route) {
-          const inner = (plugin: Plugin): Selector => proxy.inner("selector", plugin).create(pool, route);
+          const inner = (given: Plugin): Selector => proxy.inner("selector", given).create(pool, route);
           return create(pool, options, { route, random, slot, keep, inner });
         },
       });

@@ -44,9 +44,12 @@ export class ProxyState {
   }
 
   /** What a plugin keeps over reloads. */
-  keep<T>(key: string, create: () => T): T {
-    if (!this.#kept.has(key)) this.#kept.set(key, create());
-    return this.#kept.get(key) as T;
+  readonly keep = <T>(key: string, create: () => T): T => keepIn(this.#kept, key, create);
+
+  /** A `keep` of copies: what is only tried out leaves no trace. */
+  copies(): ProxyState["keep"] {
+    const copies = new Map<string, unknown>();
+    return (key, create) => keepIn(copies, key, () => copyOf(this.#kept.get(key), create));
   }
 
   configure(config: ProxyConfig): void {
@@ -56,6 +59,20 @@ export class ProxyState {
   /** Envoy's retry budget: a fifth of what is under way, at least three, so that retries cannot become the load. */
   mayRetry(): boolean {
     return this.retrying < Math.max(3, this.active.size * 0.2);
+  }
+}
+
+function keepIn<T>(kept: Map<string, unknown>, key: string, create: () => T): T {
+  if (!kept.has(key)) kept.set(key, create());
+  return kept.get(key) as T;
+}
+
+/** A new one where there is none, or one that holds functions and so cannot be copied. */
+function copyOf<T>(value: unknown, create: () => T): T {
+  try {
+    return value === undefined ? create() : (structuredClone(value) as T);
+  } catch {
+    return create(); // what a plugin keeps there is no data
   }
 }
 

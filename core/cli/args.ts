@@ -51,10 +51,11 @@ type ArgToken =
 function tokensOf(raw: readonly string[], flags: ReadonlyMap<string, Flag>): readonly ArgToken[] {
   const options: NonNullable<ParseArgsConfig["options"]> = {};
   for (const [key, { name, takesValue }] of flags) {
-    if (key.length > 1) options[name] = { ...options[name], type: takesValue ? "string" : "boolean" };
+    if (key.length > 1 || key === name) options[name] = { ...options[name], type: takesValue ? "string" : "boolean" };
   }
   for (const [key, { name }] of flags)
-    if (key.length === 1) options[name] = { ...options[name], type: options[name]?.type ?? "boolean", short: key };
+    if (key.length === 1 && key !== name)
+      options[name] = { ...options[name], type: options[name]?.type ?? "boolean", short: key };
   return parseArgs({ args: [...raw], options, strict: false, tokens: true }).tokens;
 }
 

@@ -4,7 +4,7 @@ import type { ExplainRequest } from "../contract/proxy.ts";
 import { explainConfig } from "../explain/explain.ts";
 import { configPath, readConfig, toFailure } from "./config-source.ts";
 import { usageError } from "./failure.ts";
-import { hideSecrets, showExplanation } from "./show-explanation.ts";
+import { showExplanation } from "./show-explanation.ts";
 
 export interface ExplainOptions {
   readonly config?: string;
@@ -15,6 +15,9 @@ export interface ExplainOptions {
   readonly body?: string;
   readonly headers: readonly string[];
   readonly json: boolean;
+  /** How often the request is sent in thought, for the distribution; digits. */
+  readonly n?: string;
+  readonly seed?: string;
 }
 
 /** Shows what a request would do, without sending it anywhere. */
@@ -26,11 +29,11 @@ export async function explain(options: ExplainOptions): Promise<void> {
   const found = await explainConfig(source.config, request).catch((error: unknown) => {
     throw toFailure(error, source);
   });
-  const explanation = hideSecrets(found);
-  process.stdout.write(options.json ? `${JSON.stringify(explanation, null, 2)}\n` : showExplanation(explanation));
+  process.stdout.write(options.json ? `${JSON.stringify(found, null, 2)}\n` : showExplanation(found));
 }
 
-async function toRequest({ model, target, body: file, headers: given }: ExplainOptions): Promise<ExplainRequest> {
+async function toRequest(options: ExplainOptions): Promise<ExplainRequest> {
+  const { model, target, body: file, headers: given } = options;
   if (model === undefined && target.length === 0) {
     throw usageError(
       "what is to be explained?",
@@ -42,7 +45,23 @@ async function toRequest({ model, target, body: file, headers: given }: ExplainO
   const body = file === undefined ? toBody(model) : await readBody(file);
   const [method, path] = splitTarget(target, body !== undefined);
   const headers = { ...(body !== undefined && { "content-type": "application/json" }), ...toHeaders(given) };
-  return { method, path, headers, ...(body !== undefined && { body }) };
+  const draws = toWhole("n", options.n, 1_000_000);
+  const seed = toWhole("seed", options.seed, 2 ** 31);
+  return {
+    method,
+    path,
+    headers,
+    ...(body !== undefined && { body }),
+    ...(draws !== undefined && { draws }),
+    ...(seed !== undefined && { seed }),
+  };
+}
+
+function toWhole(flag: string, given: string | undefined, most: number): number | undefined {
+  if (given === undefined) return undefined;
+  const value = Number(given);
+  if (/^\d+$/u.test(given) && value <= most) return value;
+  throw usageError(`--${flag} "${given}" is no whole number up to ${most}`, "as in: --n 1000 --seed 7");
 }
 
 function toBody(model: string | undefined): string | undefined {

@@ -98,14 +98,16 @@ const explain = command({
       valueHint: "name: value",
       description: "Header of the request; may be repeated",
     },
+    n: { type: "string", valueHint: "count", description: "Draw this many times, and show how they spread" },
+    seed: { type: "string", valueHint: "number", description: "Make chance repeatable" },
     config,
     json: { type: "boolean", description: "As one JSON object" },
   },
   repeatable: ["header"],
-  async run({ method, path, model, body, config: file, json = false }, { all }) {
+  async run({ method, path, model, body, n, seed, config: file, json = false }, { all }) {
     const { explain: run } = await import("./explain.ts");
     const target = [method, path].filter((part) => part !== undefined);
-    await run({ config: file, model, target, body, headers: all("header"), json });
+    await run({ config: file, model, target, body, headers: all("header"), json, n, seed });
   },
 });
 

@@ -2,16 +2,6 @@ import { colors } from "consola/utils";
 import type { CandidateExplanation, Explanation } from "../explain/explanation.ts";
 import { showHooks } from "./show-hooks.ts";
 
-const secret = /authorization|cookie|api-?key|token|secret/iu;
-
-/** Keys that a config or a command line holds are not for a terminal's history. */
-export function hideSecrets(explanation: Explanation): Explanation {
-  const { upstream } = explanation;
-  if (upstream === undefined) return explanation;
-  const headers = Object.entries(upstream.headers).map(([name, value]) => [name, secret.test(name) ? "***" : value]);
-  return { ...explanation, upstream: { ...upstream, headers: Object.fromEntries(headers) } };
-}
-
 /** What a request would do, as text: its phases, the candidates, the pick, the request that the upstream would get. */
 export function showExplanation(explanation: Explanation): string {
   const { request, steps, route, candidates, hooks } = explanation;
@@ -29,6 +19,7 @@ export function showExplanation(explanation: Explanation): string {
     ),
     section("candidates", showCandidates(candidates)),
     section("attempts", showAttempts(explanation)),
+    section("distribution, one request after the other", showDistribution(explanation)),
     section("upstream gets", showUpstream(explanation)),
     section("answer", showReply(explanation)),
     `${heading("hooks, in the order they run")}\n${showHooks(hooks)}`,
@@ -48,11 +39,12 @@ function section(title: string, lines: readonly string[] | undefined): string {
 
 function showCandidates(candidates: readonly CandidateExplanation[]): string[] {
   const width = Math.max(0, ...candidates.map(({ url }) => url.length));
-  return candidates.map(({ id, url, kept, reason, score }) => {
+  return candidates.map(({ id, url, model, kept, reason, score }) => {
+    const asked = model === undefined ? "" : ` ${colors.dim("as")} ${model}`;
     const mark = kept ? colors.green("✔") : colors.red("✖");
     const name = id === url ? "" : colors.dim(` ${id} `);
-    const points = score === undefined ? "" : ` ${colors.dim("score")} ${score}`;
-    return `${mark} ${url.padEnd(width)} ${name}${points} ${kept ? reason : colors.dim(reason)}`.trimEnd();
+    const points = score === undefined ? "" : ` ${colors.dim("score")} ${Number(score.toPrecision(4))}`;
+    return `${mark} ${url.padEnd(width)} ${name}${asked}${points} ${kept ? reason : colors.dim(reason)}`.trimEnd();
   });
 }
 
@@ -63,6 +55,17 @@ function showAttempts({ attempts, candidates }: Explanation): string[] {
     const url = urls.get(id);
     const name = url === undefined || url === id ? id : `${id} ${colors.dim(url)}`;
     return `${index + 1}. ${name}${index === 0 ? "" : colors.dim("  if the one before fails")}`;
+  });
+}
+
+function showDistribution({ distribution }: Explanation): string[] {
+  const counts = Object.entries(distribution ?? {});
+  const total = counts.reduce((sum, [, count]) => sum + count, 0);
+  const width = Math.max(0, ...counts.map(([id]) => id.length));
+  return counts.map(([id, count]) => {
+    const share = (count / total) * 100;
+    const bar = colors.green("█".repeat(Math.round(share / 4)));
+    return `${id.padEnd(width)} ${String(count).padStart(String(total).length)}  ${share.toFixed(1).padStart(5)} %  ${bar}`;
   });
 }
 

@@ -56,6 +56,10 @@ export interface ExplainRequest {
   path?: string;
   headers?: Readonly<Record<string, string>>;
   body?: string | Uint8Array;
+  /** Send it so many times in thought, and tell the distribution. */
+  draws?: number;
+  /** Makes chance repeatable. */
+  seed?: number;
 }
 
 /** A running proxy. Nothing of it is global: two live in one process. */

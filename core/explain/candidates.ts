@@ -2,38 +2,70 @@ import type { Score } from "../contract/services.ts";
 import type { Target } from "../contract/target.ts";
 import type { ActiveExchange } from "../exchange/exchange.ts";
 import type { PoolRoute } from "../generation/routes.ts";
+import { PoolTarget } from "../targets/target.ts";
 import type { CandidateExplanation } from "./explanation.ts";
 
-/** Every target of the route's pool: kept, with what the selector says of it, or dropped, with the reason. */
+/**
+ * Every target of the route's pool: kept, with what the selector says of it, or dropped, with the reason. One that the
+ * route asks for two models is there twice.
+ */
 export function candidatesOf(x: ActiveExchange, route: PoolRoute): CandidateExplanation[] {
-  const possible = new Set(route.possible().map((target) => target.id));
+  const { all, disabled } = route.pool.snapshot;
   const kept = route.candidates();
-  const used = new Set(kept.map((target) => target.id));
-  const scores = new Map<string, Score>((route.selector.explain?.(kept, x) ?? []).map((score) => [score.id, score]));
-  return route.pool.snapshot.all.map((target) => {
-    const url = target.origin + target.basePath;
-    if (!possible.has(target.id))
-      return {
-        id: target.id,
-        url,
-        kept: false,
-        reason: route.why?.(target) ?? `not a candidate of route ${route.name}`,
-      };
-    const down = whyDown(route, target);
-    if (down !== "") return { id: target.id, url, kept: false, reason: down };
-    if (!used.has(target.id)) return { id: target.id, url, kept: false, reason: "its weight is 0" };
-    const score = scores.get(target.id);
-    return {
-      id: target.id,
-      url,
-      kept: true,
-      reason: score?.note ?? "",
-      ...(score === undefined ? {} : { score: score.score }),
-    };
-  });
+  const scores = route.selector.explain?.(kept, x) ?? [];
+  const possible = route.possible();
+  const ids = new Set(possible.map((target) => target.id));
+  return [
+    ...possible.map((target) => explainPossible(route, target, kept, scores)),
+    ...all
+      .filter((target) => !ids.has(target.id))
+      .map((target) => dropped(target, route.why?.(target) ?? `not a candidate of route ${route.name}`)),
+    ...disabled.map((target) => dropped(target, "switched off in the config")),
+  ];
+}
+
+function explainPossible(
+  route: PoolRoute,
+  target: Target,
+  kept: readonly Target[],
+  scores: readonly Score[],
+): CandidateExplanation {
+  const down = whyDown(route, target);
+  if (down !== "") return dropped(target, down);
+  const index = indexOfFace(kept, target);
+  if (index === -1) return dropped(target, "its weight is 0");
+  // Scores come in the order of the list; one that does not is found by its id.
+  const score = scores[index]?.id === target.id ? scores[index] : scores.find(({ id }) => id === target.id);
+  const reason = [score?.note, fullness(target)].filter(Boolean).join("; ");
+  return { ...common(target), kept: true, reason, ...(score !== undefined && { score: score.score }) };
+}
+
+/** The same object, or where a route makes its views anew, one that asks for the same. */
+function indexOfFace(kept: readonly Target[], target: Target): number {
+  const index = kept.indexOf(target);
+  return index === -1 ? kept.findIndex(({ id, model }) => id === target.id && model === target.model) : index;
+}
+
+function dropped(target: Target, reason: string): CandidateExplanation {
+  return { ...common(target), kept: false, reason };
+}
+
+function common(target: Target): Pick<CandidateExplanation, "id" | "url" | "model"> {
+  const { id, origin, basePath, model } = target;
+  return { id, url: origin + basePath, ...(model !== undefined && { model }) };
 }
 
 function whyDown(route: PoolRoute, target: Target): string {
-  const verdicts = route.pool.verdicts(target.id);
-  return verdicts.map(({ reporter, reason }) => `down by ${reporter}: ${reason}`).join("; ");
+  return route.pool
+    .verdicts(target.id)
+    .map(({ reporter, reason, until }) => {
+      const left = Math.ceil((until - Date.now()) / 1000);
+      return `down by ${reporter}: ${reason}${Number.isFinite(left) ? `, for ${left} s more` : ""}`;
+    })
+    .join("; ");
+}
+
+function fullness(target: Target): string {
+  if (!(target instanceof PoolTarget) || target.live.inflight < target.maxConcurrency) return "";
+  return `passed over: ${target.live.inflight} under way, ${target.maxConcurrency} at most`;
 }

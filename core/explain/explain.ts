@@ -15,18 +15,31 @@ import { idleStatus, ProxyState } from "../proxy-state.ts";
 import type { PoolTarget } from "../targets/target.ts";
 import { readHead } from "../wire/request-head.ts";
 import { toUpstream } from "../wire/upstream-request.ts";
+import { seededRandom } from "../seeded-random.ts";
 import { candidatesOf } from "./candidates.ts";
+import { drawTargets } from "./draws.ts";
 import type { Explanation } from "./explanation.ts";
+import { redactHeaders, redactUrl } from "./redact.ts";
 import { rehearse } from "./rehearsal.ts";
+
+export interface ExplainOptions {
+  /** Sets the state of the targets once they are known. */
+  readonly prepare?: (generation: Generation) => void;
+}
 
 /** Explains a request against a config that is not running: discovers, but probes and opens nothing. */
 export async function explainConfig(
   config: ProxyConfig | ConfigFunction,
   request: ExplainRequest,
+  { prepare }: ExplainOptions = {},
 ): Promise<Explanation> {
   const proxy = new ProxyState();
   try {
-    return await explainIn(config, proxy, request, (shadow) => shadow.discover());
+    return await explainIn(config, proxy, request, async (shadow) => {
+      await shadow.discover();
+      prepare?.(shadow);
+      shadow.flush();
+    });
   } finally {
     await proxy.ledger.close();
   }
@@ -47,22 +60,31 @@ async function explainIn(
   request: ExplainRequest,
   fill: (shadow: Generation) => void | Promise<void>,
 ): Promise<Explanation> {
-  const shadow = await Generation.load(config, proxy, { number: 0, mode: "check", status: idleStatus });
+  const shadow = await Generation.load(config, proxy, {
+    number: 0,
+    mode: "check",
+    status: idleStatus,
+    keep: proxy.copies(),
+    ...(request.seed !== undefined && { random: seededRandom(request.seed) }),
+  });
   shadow.registry.silent = true;
   try {
     await fill(shadow);
-    return await explain(shadow, request);
+    const explanation = await explain(shadow, request);
+    if (request.draws === undefined) return explanation;
+    const decideAgain = (x: ActiveExchange): Promise<unknown> => decide(x, [], request.body);
+    const distribution = await drawTargets(shadow, request, request.draws, decideAgain).catch(() => ({}));
+    return { ...explanation, distribution };
   } finally {
     await shadow.close();
   }
 }
 
 function copyTargets(live: Generation, shadow: Generation): void {
-  for (const pool of live.registry.pools()) {
-    const copy = shadow.registry.pool(pool.name);
-    copy
-      .sink("running config")
-      .replace(pool.snapshot.all.map((target) => ({ ...target, url: target.origin + target.basePath })));
+  for (const { name, snapshot } of live.registry.pools()) {
+    const copy = shadow.registry.pool(name);
+    const targets = [...snapshot.all, ...snapshot.disabled];
+    copy.sink("running config").replace(targets.map((target) => ({ ...target, url: target.origin + target.basePath })));
     copy.flush();
   }
 }
@@ -91,7 +113,7 @@ async function explain(generation: Generation, request: ExplainRequest): Promise
   const route = x.route === undefined ? undefined : routeOf(x);
   return {
     hooks: generation.phases.order,
-    request: { method: x.method, path: x.path + x.search, model: x.model },
+    request: { method: x.method, path: redactUrl(x.path + x.search), model: x.model },
     steps,
     route: route && { name: route.name, pool: route.pool.name, selector: route.selectorName },
     candidates: route === undefined ? [] : candidatesOf(x, route),
@@ -173,7 +195,7 @@ async function attempt(x: ActiveExchange, order: Target[]): Promise<void> {
 function rewritten(x: ActiveExchange, target: PoolTarget, sent: ExplainRequest["body"]): Explanation["upstream"] {
   const { method, path, headers, body } = x.upstream;
   const text = body === null ? undefined : Buffer.from(body === "stream" ? (sent ?? "") : body).toString("utf8");
-  return { method, url: target.origin + path, headers: { ...headers }, body: text };
+  return { method, url: redactUrl(target.origin + path), headers: redactHeaders(headers), body: text };
 }
 
 function toReply(x: ActiveExchange, error: ProxyError): Explanation["reply"] {

@@ -4,6 +4,8 @@ import type { HookName } from "../contract/hooks.ts";
 export interface CandidateExplanation {
   readonly id: string;
   readonly url: string;
+  /** What it would be asked for, when that is not what the request says. */
+  readonly model?: string;
   readonly kept: boolean;
   /** Why it was dropped, or what the selector said of it. */
   readonly reason: string;
@@ -21,6 +23,8 @@ export interface Explanation {
   readonly candidates: readonly CandidateExplanation[];
   /** Target ids in the order the attempts would try them. */
   readonly attempts: readonly string[];
+  /** How many of so many requests like this go to each target, by id, most first; only when asked for. */
+  readonly distribution?: Readonly<Record<string, number>>;
   readonly upstream:
     | {
         readonly method: string;

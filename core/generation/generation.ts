@@ -31,6 +31,10 @@ export interface GenerationOptions {
   readonly status: () => Status;
   /** Missing where nothing runs. */
   readonly explain?: Setup["explain"];
+  /** @default what the proxy keeps */
+  readonly keep?: ProxyState["keep"];
+  /** @default the proxy's */
+  readonly random?: () => number;
 }
 
 /** One loaded config: compiled phases, plugin instances and their h3 app; replaced whole. */
@@ -120,9 +124,9 @@ export class Generation {
     try {
       await this.discover();
       await this.#tasks.start();
-      this.#flush();
+      this.flush();
       for (const { plugin, task } of this.registry.ready) await blamed(plugin, "onReady", task);
-      this.#flush();
+      this.flush();
     } catch (error) {
       await this.close();
       throw error;
@@ -132,7 +136,7 @@ export class Generation {
   /** From now on this generation is the one that serves. */
   goLive(): void {
     this.registry.goLive();
-    this.#flush();
+    this.flush();
   }
 
   async discover(): Promise<void> {
@@ -140,7 +144,7 @@ export class Generation {
       const sink = this.registry.pool(service.pool ?? "default").sink(name);
       await blamed(plugin, "discovery", () => service.start(sink, this.#abort.signal));
     }
-    this.#flush();
+    this.flush();
   }
 
   enter(): void {
@@ -187,7 +191,8 @@ export class Generation {
     }
   }
 
-  #flush(): void {
+  /** Publishes what changed in the pools now. */
+  flush(): void {
     for (const pool of this.registry.pools()) pool.flush();
   }
 
@@ -306,8 +311,8 @@ async function setUpPlugin(
     mode,
     signal,
     status,
-    keep: (what, create) => proxy.keep(`${key} ${what}`, create),
-    random: () => proxy.random(),
+    keep: (what, create) => (options.keep ?? proxy.keep)(`${key} ${what}`, create),
+    random: options.random ?? (() => proxy.random()),
     explain: options.explain ?? notRunning,
   });
   try {
