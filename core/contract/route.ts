@@ -33,6 +33,8 @@ declare const route: unique symbol;
 export interface Route {
   readonly [route]: true;
   readonly name: string;
+  /** The name that was asked for, or the one it is a synonym of; undefined where names are the targets' own. */
+  readonly alias: string | undefined;
   readonly pool: Pool;
   readonly selector: Selector;
   readonly retry: RetryPolicy;
@@ -49,6 +51,7 @@ export interface RetryOptions {
 export interface RouteOptions {
   /** Shown by explain, logs and stats. */
   name: string;
+  alias?: string;
   /** @default "default" */
   pool?: string;
   /** Narrows the pool; called when the pool changed, not per request. May return views made by `viewTarget`. */

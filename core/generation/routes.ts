@@ -33,6 +33,7 @@ const none: readonly Target[] = Object.freeze([]);
 /** A route and what it keeps of the newest snapshot: its candidates, worked out once per change. */
 export class PoolRoute {
   readonly name: string;
+  readonly alias: string | undefined;
   readonly pool: TargetPool;
   readonly retry: RetryPolicy;
   readonly timeouts: Timeouts;
@@ -46,6 +47,7 @@ export class PoolRoute {
 
   constructor(options: RouteOptions, pool: TargetPool, defaults: RouteDefaults) {
     this.name = options.name;
+    this.alias = options.alias;
     this.pool = pool;
     this.retry = toPolicy(options.retry, defaults.retry);
     this.timeouts = { ...defaults.timeouts, ...options.timeouts };

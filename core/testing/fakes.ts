@@ -44,7 +44,7 @@ export function fakeTargets(
 
 /** Makes the exchange of a GET that nobody has tried yet; what is given wins. It has no socket. */
 export function fakeExchange(fields: Partial<Exchange> = {}): Exchange {
-  const { body } = fields;
+  const json = once(() => parse(fields.body));
   let signal: AbortSignal | undefined;
   return {
     id: "exchange",
@@ -55,7 +55,7 @@ export function fakeExchange(fields: Partial<Exchange> = {}): Exchange {
     headers: {},
     ip: "127.0.0.1",
     body: undefined,
-    json: <T>() => (body === undefined ? undefined : (JSON.parse(new TextDecoder().decode(body)) as T)),
+    json: <T>() => json() as T | undefined,
     model: undefined,
     route: undefined,
     target: undefined,
@@ -89,7 +89,7 @@ export function fakeOutcome(fields: Partial<Outcome> = {}): Outcome {
 /** A pool that a test changes. */
 export interface FakePool extends Pool {
   /** Tells those who listen that the load of a target changed; core does it after each change of `inflight`. */
-  load(target: FakeTarget): void;
+  load(target: Target): void;
   /** Publishes the next snapshot; all are available unless said otherwise. */
   change(all: readonly Target[], available?: readonly Target[]): void;
 }
@@ -126,6 +126,21 @@ export function seededRandom(seed: number): () => number {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+/** As core parses: what is not JSON is no fault of who asked. */
+function parse(body: Uint8Array | undefined): unknown {
+  if (body === undefined) return undefined;
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { ignoreBOM: true }).decode(body));
+  } catch {
+    return undefined;
+  }
 }
 
 function toSnapshot(version: number, all: readonly Target[], available: readonly Target[]): Snapshot {

@@ -5,6 +5,7 @@ import { Generation } from "../generation/generation.ts";
 import type { Plugin, PluginInstance } from "../plugin.ts";
 import { ProxyState } from "../proxy-state.ts";
 import { createProxy } from "../proxy.ts";
+import { seededRandom } from "./fakes.ts";
 
 /** `test` of vitest, node:test, jest or mocha. */
 export type Test = (name: string, run: () => Awaitable<void>) => unknown;
@@ -90,16 +91,26 @@ export function testPlugin({ test, create, others = () => [], badOptions = [] }:
 }
 
 /**
- * Gives what plugins provide of one kind, by name, set up and linked as a proxy does it; nothing is started.
- * Rejects as `createProxy` does when options are wrong.
+ * Gives what plugins provide of one kind, by name, set up and linked as a proxy does it; nothing is started. What they
+ * draw by `Setup.random` is the same row each time. Rejects as `createProxy` does when options are wrong.
  */
 export async function servicesOf<K extends keyof Services>(
   kind: K,
   plugins: readonly Plugin[],
 ): Promise<ReadonlyMap<string, Services[K]>> {
-  const options = { number: 1, mode: "test", status: noStatus } as const;
-  const generation = await Generation.load({ plugins }, new ProxyState(), options);
-  return generation.registry.services.all(kind);
+  return (await loadPlugins(plugins)).registry.services.all(kind);
+}
+
+/** Sets plugins up and links them as a proxy does it; with the state of an earlier call, as its next generation. */
+export function loadPlugins(plugins: readonly Plugin[], state: ProxyState = seededState()): Promise<Generation> {
+  return Generation.load({ plugins }, state, { number: 1, mode: "test", status: noStatus });
+}
+
+/** What the generations of one proxy share, with a chance that is the same in each run. */
+export function seededState(): ProxyState {
+  const state = new ProxyState();
+  state.random = seededRandom(1);
+  return state;
 }
 
 function noStatus(): never {

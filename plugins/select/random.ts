@@ -3,7 +3,7 @@ import { defineSelector, type Plugin } from "../../core/index.ts";
 import { createLine, parts } from "./_line.ts";
 
 export interface RandomOptions {
-  /** A number in [0, 1) for each pick. @default Math.random */
+  /** A number in [0, 1) for each pick. @default chance, or with a seed what `explain` repeats */
   random?: () => number;
 }
 
@@ -13,11 +13,10 @@ const entries = {
       (value) => typeof value === "function",
       "Expected a function that returns a number in [0, 1)",
     ),
-    () => Math.random,
   ),
 } satisfies Record<keyof RandomOptions, unknown>;
 
-const schema: v.GenericSchema<RandomOptions, Required<RandomOptions>> = v.strictObject(entries);
+const schema: v.GenericSchema<RandomOptions> = v.strictObject(entries);
 
 /**
  * Picks at random, in proportion to the weights.
@@ -31,10 +30,11 @@ const schema: v.GenericSchema<RandomOptions, Required<RandomOptions>> = v.strict
 export const random: (options?: RandomOptions) => Plugin = defineSelector({
   name: "random",
   options: schema,
-  create(_pool, options) {
+  create(_pool, { random: draw }, tools) {
     const line = createLine();
+    const next = draw ?? tools.random;
     return {
-      pick: (targets) => line(targets, options.random()),
+      pick: (targets) => line(targets, next()),
       explain(targets) {
         const chances = parts(targets);
         return targets.map(({ id }, i) => ({
