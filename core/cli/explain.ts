@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
+import { assumeVariables } from "../config/env.ts";
 import type { ExplainRequest } from "../contract/proxy.ts";
 import { explainConfig } from "../explain/explain.ts";
 import { configPath, readConfig, toFailure } from "./config-source.ts";
@@ -23,6 +24,8 @@ export interface ExplainOptions {
 /** Shows what a request would do, without sending it anywhere. */
 export async function explain(options: ExplainOptions): Promise<void> {
   const request = await toRequest(options);
+  // Where a request goes depends on no secret.
+  assumeVariables();
   const source = await readConfig(configPath(options.config), "check").catch((error: unknown) => {
     throw toFailure(error);
   });

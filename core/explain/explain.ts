@@ -98,9 +98,12 @@ async function explain(generation: Generation, request: ExplainRequest): Promise
   const x = rehearse(generation, request);
   const steps: Step[] = [];
   const order: Target[] = [];
+  let candidates: Explanation["candidates"] = [];
   let reply: Explanation["reply"];
   try {
     const answer = await decide(x, steps, request.body);
+    // Before the selector moves on.
+    if (x.route !== undefined) candidates = candidatesOf(x, routeOf(x));
     if (answer === undefined) await attempt(x, order);
     else if (answer !== "control") reply = { status: answer.status, code: undefined, body: toText(answer.body) };
   } catch (error) {
@@ -116,7 +119,7 @@ async function explain(generation: Generation, request: ExplainRequest): Promise
     request: { method: x.method, path: redactUrl(x.path + x.search), model: x.model },
     steps,
     route: route && { name: route.name, pool: route.pool.name, selector: route.selectorName },
-    candidates: route === undefined ? [] : candidatesOf(x, route),
+    candidates,
     attempts: order.map((target) => target.id),
     upstream: order.length === 0 ? undefined : rewritten(x, order[0] as PoolTarget, request.body),
     reply,
