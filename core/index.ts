@@ -51,5 +51,16 @@ export { definePlugin, defineSelector, isPlugin } from "./plugin.ts";
 export type { Factory, Plugin, PluginDefinition, SelectorDefinition, SelectorTools } from "./plugin.ts";
 export { isJson } from "./wire/media-type.ts";
 export { createProxy } from "./proxy.ts";
+export { defineRouteTests } from "./route-tests/define.ts";
+export type {
+  RouteCheck,
+  RouteDraws,
+  RouteExpectation,
+  RouteTest,
+  RouteTestRequest,
+  RouteTests,
+  TargetState,
+  UpstreamExpectation,
+} from "./route-tests/define.ts";
 export type { ProxyOptions } from "./proxy.ts";
 export { viewTarget } from "./targets/target.ts";

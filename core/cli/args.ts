@@ -11,18 +11,28 @@ interface Flag {
   readonly takesValue: boolean;
 }
 
+export interface StrictOptions {
+  /** Flags that may be given more than once, of which citty itself sees only the last. */
+  readonly repeatable?: readonly string[];
+  /** Any number of words may follow. */
+  readonly variadic?: boolean;
+}
+
 export interface StrictArgs {
   /** Each value of a flag that may be given more than once. */
   all(name: string): readonly string[];
 }
 
 /**
- * Refuses what citty would let pass: unknown and repeated flags, missing values, arguments too many. `repeatable` names
- * the flags that may be given more than once, of which citty itself sees only the last.
+ * Refuses what citty would let pass: unknown and repeated flags, missing values, arguments too many.
  */
-export function checkArgs(raw: readonly string[], defs: ArgsDef, repeatable: readonly string[] = []): StrictArgs {
+export function checkArgs(
+  raw: readonly string[],
+  defs: ArgsDef,
+  { repeatable = [], variadic = false }: StrictOptions = {},
+): StrictArgs {
   const flags = listFlags({ ...defs, ...builtIn });
-  const room = Object.values(defs).filter(({ type }) => type === "positional").length;
+  const room = variadic ? Infinity : Object.values(defs).filter(({ type }) => type === "positional").length;
   const values = new Map<string, string[]>();
   let positionals = 0;
   for (const token of tokensOf(raw, flags)) {

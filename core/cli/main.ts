@@ -10,7 +10,7 @@ import {
   runCommand,
 } from "citty";
 import { suggest } from "../config/suggest.ts";
-import { checkArgs, hintAt, type StrictArgs } from "./args.ts";
+import { checkArgs, hintAt, type StrictArgs, type StrictOptions } from "./args.ts";
 import { Failure, usageError } from "./failure.ts";
 import { createOutput } from "./output.ts";
 import { version } from "./version.ts";
@@ -111,27 +111,46 @@ const explain = command({
   },
 });
 
-const commands: Readonly<Record<string, Command>> = { serve, init, check, explain };
+const test = command({
+  name: "test",
+  description: "Run tables of requests and expected routes against a config, without a network",
+  args: {
+    files: {
+      type: "positional",
+      required: false,
+      description: "Tables to run, routes.{yaml,yml,json,ts} beside the config by default",
+    },
+    config,
+    json: { type: "boolean", description: "As one JSON object" },
+  },
+  variadic: true,
+  async run({ _: files, config: file, json = false }) {
+    const { test: run } = await import("./test.ts");
+    await run({ files, config: file, json });
+  },
+});
+
+const commands: Readonly<Record<string, Command>> = { serve, init, check, explain, test };
 
 interface Command {
   readonly definition: CommandDef;
   run(raw: readonly string[]): Promise<void>;
 }
 
-interface CommandOptions<A extends ArgsDef> {
+interface CommandOptions<A extends ArgsDef> extends StrictOptions {
   readonly name: string;
   readonly description: string;
   readonly args: A;
-  readonly repeatable?: readonly string[];
   run(args: ParsedArgs<A>, strict: StrictArgs): Promise<void>;
 }
 
 /** A citty command that is strict about what it is given. */
-function command<A extends ArgsDef>({ name, description, args, repeatable, run }: CommandOptions<A>): Command {
+function command<A extends ArgsDef>(options: CommandOptions<A>): Command {
+  const { name, description, args, run } = options;
   const definition = defineCommand({
     meta: { name: `plugboard ${name}`, version, description },
     args,
-    run: (context) => run(context.args, checkArgs(context.rawArgs, args, repeatable)),
+    run: (context) => run(context.args, checkArgs(context.rawArgs, args, options)),
   });
   return {
     definition: { meta: definition.meta, args },

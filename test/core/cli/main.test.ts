@@ -13,7 +13,7 @@ test("shows commands and options with --help, without a color in a pipe", async 
   for (const args of [["--help"], ["-h"], ["help"]]) {
     const { code, stdout } = await run(args);
     expect(code).toBe(0);
-    for (const word of ["serve", "init", "check", "explain", "--port", "--target"]) expect(stdout).toContain(word);
+    for (const word of ["serve", "init", "check", "explain", "test", "--port", "--target"]) expect(stdout).toContain(word);
     expect(stdout).not.toContain("\u001B");
   }
   expect((await run(["explain", "--help"])).stdout).toContain("--model");
@@ -25,7 +25,7 @@ describe.concurrent("refuses with exit code 2 and a hint", () => {
     ["serve --wtach", "unknown option --wtach", "did you mean --watch?"],
     ["-x", "unknown option -x", ""],
     ["chekc", "unknown command chekc", "did you mean plugboard check?"],
-    ["frobnicate", "unknown command frobnicate", "the commands are serve, init, check, explain"],
+    ["frobnicate", "unknown command frobnicate", "the commands are serve, init, check, explain, test"],
     ["http://127.0.0.1:1", "unknown command http://127.0.0.1:1", "did you mean --target http://127.0.0.1:1?"],
     ["other.config.ts", "unknown command other.config.ts", "did you mean --config other.config.ts?"],
     ["serve other.config.ts", "unexpected argument other.config.ts", "did you mean --config other.config.ts?"],
