@@ -12,7 +12,7 @@ export interface MissingVariable {
  * meant for, next to all else that is wrong. `fallback` takes its place instead.
  *
  * @example
- * providers({ openai: { url: "https://api.openai.com", auth: { bearer: env("OPENAI_API_KEY") } } });
+ * providers({ openai: { url: "https://api.openai.com", auth: { key: env("OPENAI_API_KEY") } } });
  */
 export function env(name: string, fallback?: string): string {
   const value = process.env[name];

@@ -151,7 +151,7 @@ export class Registry {
       index,
       path,
       message,
-      ...(received !== undefined && { received: showValue(received) }),
+      ...(received !== undefined && { received: showValue(received, path.split(".")) }),
       ...(fix !== undefined && { fix }),
     });
   }

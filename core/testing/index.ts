@@ -18,4 +18,5 @@ export { type BadOptions, type PluginSuite, servicesOf, type Test, testPlugin } 
 export { relayOf, type RelaySuite, testRelay } from "./relay.ts";
 export { type ResolverSuite, testResolver } from "./resolver.ts";
 export { type SelectorLaw } from "./selector-laws.ts";
+export { type Sample } from "./selector-play.ts";
 export { selectorOf, type SelectorSuite, testSelector } from "./selector.ts";

@@ -101,6 +101,7 @@ export const mockBackend: (options?: MockBackendOptions) => Plugin = definePlugi
 
     proxy.provide("discovery", `mock-backend ${pool}`, {
       pool,
+      known: named.map((options) => toSpec(options, "")),
       async start(sink) {
         // In check mode there is no socket: the address only has to look like one.
         if (proxy.mode === "check") return sink.replace(named.map((options) => toSpec(options, "http://127.0.0.1:0")));

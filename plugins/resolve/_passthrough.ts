@@ -1,5 +1,7 @@
-import type { Route, Setup, Target } from "../../core/index.ts";
-import { isOfProvider, serves } from "./_alias-candidates.ts";
+import { type Exchange, ProxyError, type Route, type Setup } from "../../core/index.ts";
+import { createLeaf, type Owners } from "./_alias-candidates.ts";
+import { createDialectRoutes, type DialectRoutes } from "./_alias-dialects.ts";
+import { createProviders } from "./_alias-providers.ts";
 
 interface Passed {
   readonly route: Route;
@@ -7,69 +9,39 @@ interface Passed {
   readonly model: string;
 }
 
-interface Provider {
-  readonly models: Set<string>;
-  /** One of its targets lists none. */
-  any: boolean;
-}
-
 /**
  * Resolves `provider/model`, where the provider is a target's label or id and one of its targets serves the model.
  * There is a route for each model that targets list and one for each provider that takes any; what clients ask for
- * makes none.
+ * makes none. Throws `model_disabled` for a provider that is switched off.
  */
-export function createPassthrough(proxy: Setup): (name: string) => Passed | undefined {
-  const routes = new Map<string, Route>();
-  let providers = new Map<string, Provider>();
-  proxy.pool().onChange(({ all }) => {
-    providers = index(all);
-  });
+export function createPassthrough(proxy: Setup, owners: Owners): (name: string, x: Exchange) => Passed | undefined {
+  const known = new Map<string, DialectRoutes>();
+  const providers = createProviders(proxy.pool());
 
-  const routeOf = (name: string, candidate: (target: Target) => boolean): Route => {
-    let route = routes.get(name);
-    if (route === undefined) {
-      const candidates = (targets: readonly Target[]): readonly Target[] => targets.filter(candidate);
-      route = proxy.createRoute({
-        name,
-        candidates,
-        why: () => `is not of the provider, or does not serve the model`,
-      });
-      routes.set(name, route);
+  const routesOf = (name: string, provider: string, model: string, open: boolean): DialectRoutes => {
+    let routes = known.get(name);
+    if (routes === undefined) {
+      const leaf = createLeaf({ path: [name], model, open, provider }, owners);
+      const why = (): string => "is not of the provider, or does not serve the model";
+      routes = createDialectRoutes(proxy, { name, candidates: leaf.faces, why });
+      known.set(name, routes);
     }
-    return route;
+    return routes;
   };
 
-  return (name) => {
+  return (name, x) => {
     const slash = name.indexOf("/");
-    if (slash === -1) return undefined;
+    if (slash < 1 || slash === name.length - 1) return undefined;
     const id = name.slice(0, slash);
     const model = name.slice(slash + 1);
-    const provider = providers.get(id);
-    if (provider === undefined || model === "") return undefined;
-    if (provider.models.has(model)) {
-      return {
-        model,
-        route: routeOf(name, (target) => isOfProvider(target, id) && serves(target, model)),
-      };
+    const provider = providers(id);
+    const listed = provider?.models.has(model) === true;
+    if (provider === undefined || (!listed && !provider.any)) return undefined;
+    if (!provider.enabled) {
+      throw new ProxyError("model_disabled", `Provider '${id}' is disabled.`, { phase: "resolve" });
     }
-    if (!provider.any) return undefined;
     // No model is called "": the name cannot be taken by one that is listed.
-    return {
-      model,
-      route: routeOf(`${id}/`, (target) => isOfProvider(target, id) && target.models.length === 0),
-    };
+    const routes = listed ? routesOf(name, id, model, false) : routesOf(`${id}/`, id, "*", true);
+    return { model, route: routes.routeFor(x) };
   };
-}
-
-function index(targets: readonly Target[]): Map<string, Provider> {
-  const providers = new Map<string, Provider>();
-  for (const target of targets) {
-    for (const id of new Set([target.id, target.labels["provider"] ?? target.id])) {
-      let provider = providers.get(id);
-      if (provider === undefined) providers.set(id, (provider = { models: new Set(), any: false }));
-      for (const model of target.models) provider.models.add(model);
-      if (target.models.length === 0) provider.any = true;
-    }
-  }
-  return providers;
 }

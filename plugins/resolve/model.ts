@@ -1,13 +1,17 @@
 import * as v from "valibot";
 import {
   definePlugin,
+  type Discovery,
   type Exchange,
   type Plugin,
   ProxyError,
   type Route,
   type Setup,
+  type Snapshot,
   type Target,
+  viewTarget,
 } from "../../core/index.ts";
+import { createDialectRoutes, type DialectRoutes } from "./_alias-dialects.ts";
 import { createModelReader } from "./_read-model.ts";
 
 export interface ModelOptions {
@@ -15,7 +19,10 @@ export interface ModelOptions {
   pool?: string;
   /** Name of the selector. @default the first in the config */
   selector?: string;
-  /** Status for a model that no target serves: it does not exist, or it is not there at the moment. @default 404 */
+  /**
+   * Status for a model that no target serves: it does not exist, or it is not there at the moment.
+   * @default 404 where the config says all that the pool will ever hold, otherwise 503
+   */
   unknown?: 404 | 503;
 }
 
@@ -24,7 +31,7 @@ const text = v.pipe(v.string(), v.nonEmpty("Expected a word, not an empty string
 const schema = v.strictObject({
   pool: v.optional(text, "default"),
   selector: v.optional(text),
-  unknown: v.optional(v.picklist([404, 503], "Expected 404 or 503"), 404),
+  unknown: v.optional(v.picklist([404, 503], "Expected 404 or 503")),
 } satisfies {
   [K in keyof Required<ModelOptions>]: v.GenericSchema<ModelOptions[K], ModelOptions[K]>;
 });
@@ -36,7 +43,9 @@ const schema = v.strictObject({
  * the whole pool. For clients that know the names the targets use; `alias` gives models names of their own, and is asked
  * first. Only JSON bodies of POST, PUT and PATCH are looked into: 400 `invalid_json`, `invalid_model` or
  * `ambiguous_model` when they leave the model in doubt, 415 `unsupported_encoding` when they are compressed.
- * A pool without any target is a 503, whatever `unknown` says.
+ * A model that no target serves is a 404 where all targets are written in the config. Where something else finds them
+ * it may be there soon, and so it is a 503; `unknown` makes it the one or the other. A pool without any target is a 503
+ * in any case.
  *
  * @example
  * model({ unknown: 503 });
@@ -47,12 +56,17 @@ export const model: (options?: ModelOptions) => Plugin = definePlugin({
   setup(proxy, options) {
     const { inspect } = createModelReader(proxy);
     const pool = proxy.pool(options.pool);
-    const whole = proxy.createRoute({
+    const whole = createDialectRoutes(proxy, {
       name: "default",
       pool: options.pool,
       selector: options.selector,
     });
     const routeFor = createModelRoutes(proxy, options);
+    const discoveries = proxy.useAll("discovery");
+    let { unknown } = options;
+    proxy.onLink(() => {
+      unknown ??= isKnown(discoveries.value.values(), options.pool) ? 404 : 503;
+    });
 
     return {
       inspect,
@@ -61,11 +75,11 @@ export const model: (options?: ModelOptions) => Plugin = definePlugin({
         handler(x) {
           if (x.model === undefined) {
             x.notes?.push("model: the request names none, so the whole pool serves it");
-            return whole;
+            return whole.routeFor(x);
           }
           const route = routeFor(x);
           // What an empty pool would serve is not known.
-          if (route !== undefined || (options.unknown === 404 && pool.snapshot.all.length > 0)) return route;
+          if (route !== undefined || (unknown === 404 && !isEmpty(pool.snapshot))) return route;
           throw new ProxyError("no_targets", `No healthy services available for model '${x.model}'`);
         },
       },
@@ -75,7 +89,7 @@ export const model: (options?: ModelOptions) => Plugin = definePlugin({
 
 /** Finds the route of a model: one for each that targets list, and one for all that only targets without a list serve. */
 function createModelRoutes(proxy: Setup, { pool, selector }: ModelOptions): (x: Exchange) => Route | undefined {
-  const any = proxy.createRoute({
+  const any = createDialectRoutes(proxy, {
     name: "model:*",
     pool,
     selector,
@@ -83,31 +97,53 @@ function createModelRoutes(proxy: Setup, { pool, selector }: ModelOptions): (x: 
     why: () => "serves the models it lists, and not this one",
   });
   // By the names that targets list, never by those that clients ask for. Kept when a model goes: it may come back.
-  const routes = new Map<string, Route>();
+  const routes = new Map<string, DialectRoutes>();
   let listed = new Set<string>();
   let anyServed = false;
-  proxy.pool(pool).onChange(({ all }) => {
-    listed = new Set(all.flatMap((target) => target.models));
+  // What is switched off is known by name: the answer is that it is off.
+  proxy.pool(pool).onChange(({ all, disabled }) => {
+    listed = new Set([...all, ...disabled].flatMap((target) => target.models));
     anyServed = all.some(servesAny);
   });
 
-  function create(name: string): Route {
+  function create(name: string): DialectRoutes {
+    const face = createFaces(name);
     const candidates = (targets: readonly Target[]): readonly Target[] =>
-      targets.filter((target) => servesAny(target) || target.models.includes(name));
+      targets.filter((target) => servesAny(target) || target.models.includes(name)).map(face);
     const why = (): string => `does not list the model '${name}'`;
-    const route = proxy.createRoute({ name: `model:${name}`, pool, selector, candidates, why });
+    const route = createDialectRoutes(proxy, { name: `model:${name}`, pool, selector, candidates, why });
     routes.set(name, route);
     return route;
   }
 
-  return ({ model: name = "", notes }) => {
+  return (x) => {
+    const { model: name = "", notes } = x;
     if (listed.has(name)) {
       notes?.push(`model: targets list '${name}'`);
-      return routes.get(name) ?? create(name);
+      return (routes.get(name) ?? create(name)).routeFor(x);
     }
     notes?.push(`model: no target lists '${name}'${anyServed ? ", so those that list none serve it" : ""}`);
-    return anyServed ? any : undefined;
+    return anyServed ? any.routeFor(x) : undefined;
   };
+}
+
+/** Faces that tell the model, for selectors that measure each model of a target by itself. */
+function createFaces(name: string): (target: Target) => Target {
+  const known = new WeakMap<Target, Target>();
+  return (target) => {
+    let face = known.get(target);
+    if (face === undefined) known.set(target, (face = viewTarget(target, { model: name })));
+    return face;
+  };
+}
+
+/** Whether the config says all that will ever be in the pool. */
+function isKnown(discoveries: Iterable<Discovery>, pool: string | undefined): boolean {
+  return [...discoveries].every((discovery) => (discovery.pool ?? "default") !== pool || discovery.known !== undefined);
+}
+
+function isEmpty({ all, disabled }: Snapshot): boolean {
+  return all.length === 0 && disabled.length === 0;
 }
 
 function servesAny(target: Target): boolean {

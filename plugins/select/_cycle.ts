@@ -1,4 +1,8 @@
 import type { Target } from "../../core/index.ts";
+import { createLongCycle } from "./_long-cycle.ts";
+
+/** Beyond so many targets a turn that looks at all of them takes too long. */
+const fewEnoughToCompare = 128;
 
 /** Turns that are remembered at most per route, 4 bytes each; at least so many, or so many for each target. */
 const longest = 16_384;
@@ -11,15 +15,18 @@ export interface Cycle {
   next(): Target;
   /** What each of `ring` is owed, in turns: 0 is even, below 0 it had more than its part. */
   owed(): Float64Array;
+  /** Turns of all until each is next; only where that, and not what it is owed, decides. */
+  wait?(): Float64Array;
 }
 
 /**
  * Smooth weighted round-robin after nginx (ngx_http_upstream_round_robin): each turn every target earns its weight, the
  * richest is picked and pays the sum of all. That repeats itself, so one time round is computed turn by turn and
- * remembered; after that a pick is a look-up.
+ * remembered; after that a pick is a look-up. A long list takes its turns by `createLongCycle`.
  */
 export function createCycle(targets: readonly Target[], owed: ReadonlyMap<string, number>): Cycle {
   const ring = withWeight(targets);
+  if (ring.length > fewEnoughToCompare) return createLongCycle(ring, owed);
   const { weights, total, repeats, even } = measure(ring);
   const credit = Float64Array.from(ring, ({ id }) => clamp(owed.get(id) ?? 0) * total);
   const schedule = even ? richestFirst(credit) : new Uint32Array(repeats ? total : 0);

@@ -59,6 +59,8 @@ function settle(cycle: Cycle, owed: Map<string, number>): Map<string, number> {
 }
 
 function toScores(targets: readonly Target[], cycle: Cycle): Score[] {
+  const wait = cycle.wait?.();
+  if (wait !== undefined) return toWaits(targets, cycle, wait);
   const owed = settle(cycle, new Map());
   const earns = parts(targets);
   return targets.map(({ id }, i) => {
@@ -69,5 +71,15 @@ function toScores(targets: readonly Target[], cycle: Cycle): Score[] {
       score: 1 + turns + (earns[i] as number),
       note: `is owed ${turns.toFixed(2)} turns`,
     };
+  });
+}
+
+/** The one that waits the shortest is next. */
+function toWaits(targets: readonly Target[], { ring }: Cycle, wait: Float64Array): Score[] {
+  const waits = new Map(ring.map((target, i) => [target, wait[i]!]));
+  return targets.map((target) => {
+    const turns = waits.get(target);
+    if (turns === undefined) return { id: target.id, score: 0, note: "weight 0: takes no turns" };
+    return { id: target.id, score: 1 / (1 + turns), note: `its turn comes after ${turns.toFixed(1)} others` };
   });
 }

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { type Catalog, definePlugin, type Plugin, type Pool, ProxyError } from "../../core/index.ts";
+import { type Catalog, definePlugin, type Plugin, type Pool, ProxyError, type Target } from "../../core/index.ts";
 
 export interface ModelsOptions {
   /** Where the list is; one model is below it. @default both `/v1/models` and `/models` */
@@ -26,7 +26,8 @@ const schema = v.strictObject({
  * It holds what the available targets say they serve, and the names that other plugins add, such as aliases, sorted
  * by id. A target's `meta.models_list` of whole model objects takes the place of its names; of several entries with
  * one id the first counts. `created` is when the proxy started, in seconds, unless such an object says otherwise.
- * A target that lists no models is not in it, though it takes any.
+ * A target that lists no models is not in it, though it takes any; nor is one that says in `meta.type` that it is
+ * something other than `openai-api`.
  *
  * @example
  * models({ pool: "chat" });
@@ -64,7 +65,7 @@ function collect(pools: readonly Pool[], catalogs: Iterable<Catalog>, created: n
     if (!found.has(id)) found.set(id, { id, object: "model", created, owned_by: "plugboard", ...fields });
   };
   for (const pool of pools) {
-    for (const target of pool.snapshot.available) {
+    for (const target of pool.snapshot.available.filter(speaksOpenai)) {
       const whole = target.meta.models_list;
       if (Array.isArray(whole)) for (const model of whole.filter(isModel)) add(model.id, model);
       else for (const id of target.models) add(id);
@@ -79,6 +80,11 @@ function collect(pools: readonly Pool[], catalogs: Iterable<Catalog>, created: n
     }
   }
   return [...found.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Registries hold services of other kinds too. */
+function speaksOpenai({ meta: { type } }: Target): boolean {
+  return typeof type !== "string" || type === "openai-api";
 }
 
 function isModel(value: unknown): value is Model {

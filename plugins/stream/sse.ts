@@ -8,6 +8,7 @@ import {
   type Slot,
   type UpstreamHead,
 } from "../../core/index.ts";
+import { FirstTokenFinder } from "./_first-token.ts";
 import { type Usage, UsageFinder } from "./_usage.ts";
 
 export interface SseOptions {
@@ -18,11 +19,14 @@ export interface SseOptions {
    * OpenAI's API throw as their error; `"event"` as one named `error`; false cuts without a word. @default "data"
    */
   errorEvent?: "data" | "event" | false;
+  /** A clock in milliseconds. @default performance.now */
+  now?: () => number;
 }
 
 interface Settings {
   readonly idle: number;
   readonly errorEvent: "data" | "event" | false;
+  readonly now: () => number;
 }
 
 const schema: v.GenericSchema<SseOptions, Settings> = v.strictObject({
@@ -31,15 +35,21 @@ const schema: v.GenericSchema<SseOptions, Settings> = v.strictObject({
     300_000,
   ),
   errorEvent: v.optional(v.union([v.picklist(["data", "event"]), v.literal(false)]), "data"),
+  now: v.optional(
+    v.custom<() => number>((value) => typeof value === "function", "Expected a function that returns milliseconds"),
+    () => () => performance.now(),
+  ),
 } satisfies { [K in keyof Required<SseOptions>]: v.GenericSchema<SseOptions[K], unknown> });
 
 /**
- * Relays server-sent events unchanged, tells a break, and notes the token usage.
+ * Relays server-sent events unchanged, tells a break, and notes usage and first token.
  *
  * For every proxy in front of an API that streams `text/event-stream`; answers of other types, and compressed ones, it
  * leaves alone. Bytes pass as they came, chunk by chunk. A stream that breaks, or is silent for `idle`, gets one error
  * event of its own and is then cut, never ended. Usage as OpenAI's and Anthropic's APIs tell it goes into the slot
- * "usage", for plugins that count or log.
+ * "usage", for plugins that count or log; into the slot "first-token" go the milliseconds from the response head to the
+ * first token of content, be it text, reasoning or a tool call. A stream without content has none. Answers in one piece
+ * are for `jsonUsage`.
  *
  * @example
  * sse({ idle: 60_000, errorEvent: "event" });
@@ -48,30 +58,45 @@ export const sse: (options?: SseOptions) => Plugin = definePlugin({
   name: "sse",
   options: schema,
   setup(proxy, options) {
-    const slot = proxy.slot<Usage>("usage");
+    const slots = { usage: proxy.slot<Usage>("usage"), firstToken: proxy.slot<number>("first-token") };
     proxy.provide("relay", "sse", {
       match: (_x, head) => isEventStream(head),
-      create: (x) => new SseRelay(x, slot, options),
+      create: (x) => new SseRelay(x, slots, options),
     });
   },
 });
 
+interface Slots {
+  readonly usage: Slot<Usage>;
+  readonly firstToken: Slot<number>;
+}
+
 class SseRelay implements Relay {
   readonly idle: number;
   readonly #x: Exchange;
-  readonly #slot: Slot<Usage>;
+  readonly #slots: Slots;
   readonly #errorEvent: Settings["errorEvent"];
   readonly #finder: UsageFinder = new UsageFinder();
+  readonly #now: () => number;
+  /** When the response head was there, for a relay is made then. */
+  readonly #startedAt: number;
+  #firstToken: FirstTokenFinder | undefined = new FirstTokenFinder();
 
-  constructor(x: Exchange, slot: Slot<Usage>, settings: Settings) {
+  constructor(x: Exchange, slots: Slots, settings: Settings) {
     this.#x = x;
-    this.#slot = slot;
+    this.#slots = slots;
     this.idle = settings.idle;
     this.#errorEvent = settings.errorEvent;
+    this.#now = settings.now;
+    this.#startedAt = settings.now();
   }
 
   data(chunk: Uint8Array): Uint8Array {
-    if (this.#finder.feed(chunk)) this.#slot.set(this.#x, this.#finder.usage);
+    if (this.#firstToken?.feed(chunk) === true) {
+      this.#slots.firstToken.set(this.#x, this.#now() - this.#startedAt);
+      this.#firstToken = undefined;
+    }
+    if (this.#finder.feed(chunk)) this.#slots.usage.set(this.#x, this.#finder.usage);
     return chunk;
   }
 

@@ -5,6 +5,7 @@ import {
   createProxy,
   definePlugin,
   defineSelector,
+  type DiscoverySink,
   type Plugin,
   type Proxy,
   type ProxyConfig,
@@ -31,16 +32,22 @@ export interface Answer {
 export interface Stage {
   readonly proxy: Proxy;
   readonly seen: Seen[];
+  /** Replaces the targets; only for those that were `found`. */
+  find(targets: StageOptions["targets"]): Promise<void>;
   /** Asks for a model, or sends a body as it is. */
-  ask(model: string | { body: string; method?: string; headers?: Record<string, string> }): Promise<Answer>;
+  ask(
+    model: string | { body: string; method?: string; path?: string; headers?: Record<string, string> },
+  ): Promise<Answer>;
 }
 
-type Target = Omit<TargetSpec, "url" | "id">;
+export type Target = Omit<TargetSpec, "url" | "id">;
 
 export interface StageOptions {
   /** By id; each has a path of its own on one server, which names it in the answer. */
   readonly targets: Readonly<Record<string, Target>>;
   readonly plugins: readonly Plugin[];
+  /** The config does not tell the targets: something finds them at run time. @default false */
+  readonly found?: boolean;
   /** Ids of targets that close the connection instead of answering. */
   readonly broken?: readonly string[];
   readonly config?: Omit<ProxyConfig, "plugins">;
@@ -51,16 +58,21 @@ export const first = defineSelector({ name: "first", pick: (targets) => targets[
 
 /** Says of targets that they are down. */
 export function down(...ids: string[]): Plugin {
+  return coolingDown(undefined, ...ids);
+}
+
+/** Says of targets that they are down for so many milliseconds. */
+export function coolingDown(forMs: number | undefined, ...ids: string[]): Plugin {
   return definePlugin({
     name: "down",
     setup(proxy) {
       const reporter = proxy.reporter("test");
-      proxy.onReady(() => ids.forEach((id) => reporter.down(id, "the test says so")));
+      proxy.onReady(() => ids.forEach((id) => reporter.down(id, "the test says so", forMs)));
     },
   })();
 }
 
-export async function open({ targets, plugins, broken = [], config }: StageOptions): Promise<Stage> {
+export async function open({ targets, plugins, found = false, broken = [], config }: StageOptions): Promise<Stage> {
   const seen: Seen[] = [];
   const server = createServer((req, res) => {
     const chunks: Buffer[] = [];
@@ -76,30 +88,60 @@ export async function open({ targets, plugins, broken = [], config }: StageOptio
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  const specs = Object.entries(targets).map(([id, target]) => ({
-    id,
-    url: `http://127.0.0.1:${port}/${id}`,
-    ...target,
-  }));
-  const proxy = await createProxy({
-    ...config,
-    plugins: [staticTargets({ targets: specs }), ...plugins],
-  });
+  const specs = (some: StageOptions["targets"]): TargetSpec[] =>
+    Object.entries(some).map(([id, target]) => ({ id, url: `http://127.0.0.1:${port}/${id}`, ...target }));
+  const finder = createFinder(specs(targets));
+  const source = found ? finder.plugin : staticTargets({ targets: specs(targets) });
+  const proxy = await createProxy({ ...config, plugins: [source, ...plugins] });
   onTestFinished(async () => {
     await proxy.close({ deadline: 0 });
     server.close();
   });
-  return { proxy, seen, ask: (asked) => ask(proxy, asked) };
+  return {
+    proxy,
+    seen,
+    ask: (asked) => ask(proxy, asked),
+    async find(others) {
+      finder.replace(specs(others));
+      // The pool tells of it at the end of the tick.
+      await new Promise(setImmediate);
+    },
+  };
+}
+
+/** A discovery that says nothing beforehand. */
+function createFinder(specs: readonly TargetSpec[]): { plugin: Plugin; replace(others: readonly TargetSpec[]): void } {
+  let sink: DiscoverySink | undefined;
+  const plugin = definePlugin({
+    name: "finder",
+    setup(proxy) {
+      proxy.provide("discovery", "finder", {
+        start(given) {
+          sink = given;
+          sink.replace(specs);
+        },
+      });
+    },
+  });
+  return { plugin: plugin(), replace: (others) => sink?.replace(others) };
+}
+
+/** How often each target was asked, by id. */
+export function count(seen: readonly Seen[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { target } of seen) counts[target] = (counts[target] ?? 0) + 1;
+  return counts;
 }
 
 async function ask(proxy: Proxy, asked: Parameters<Stage["ask"]>[0]): Promise<Answer> {
   const {
     body,
     method = "POST",
+    path = "/v1/chat/completions",
     headers = { "content-type": "application/json" },
   } = typeof asked === "string" ? { body: JSON.stringify({ model: asked }) } : asked;
   const init = method === "GET" ? { method, headers } : { method, headers, body };
-  const response = await proxy.fetch(new Request("http://proxy/v1/chat/completions", init));
+  const response = await proxy.fetch(new Request(`http://proxy${path}`, init));
   const answer = (await response.json()) as {
     error?: { code: string; message: string };
     target?: string;

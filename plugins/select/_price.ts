@@ -1,0 +1,136 @@
+import type { Exchange, Target } from "../../core/index.ts";
+
+/** Prices of prompts up to a length, in dollars per million tokens; all fields given. */
+interface Tier {
+  readonly upTo: number;
+  readonly input: number;
+  readonly output: number;
+  readonly request: number;
+}
+
+/** What requests cost at each target. */
+export interface Prices {
+  /** Dollars of a request with so many tokens of prompt at each target, at its index. One without a price counts as the dearest, all without as 1. */
+  read(targets: readonly Target[], x: Exchange, prompt: number, into: Float64Array): void;
+  /** Whether its price is known. */
+  has(target: Target, x: Exchange): boolean;
+}
+
+/** Dollars that a request counts as at least where prices are divided by: free ones have to stay finite. */
+export const leastDollars = 1e-6;
+
+/** Models whose price lists are kept per list of targets: a client names what model it likes. */
+const mostModels = 16;
+
+/** The first tier of each, figure by figure, for that is read faster; NaN for one without a price. */
+interface PriceList {
+  /** Dollars for each token of the prompt, and for all the rest. */
+  readonly perToken: Float64Array;
+  readonly rest: Float64Array;
+  /** Those that have more than one. */
+  readonly tiered: readonly (readonly [index: number, tiers: readonly Tier[]])[];
+  /** How many have a price. */
+  readonly known: number;
+}
+
+/** Makes prices that are read from `meta` once for each list and model; for answers of so many tokens. */
+export function createPrices(completion: number): Prices {
+  let list: readonly Target[] | undefined;
+  /** By model; "" when the targets' prices do not depend on the one that the request names. */
+  const kept = new Map<string, PriceList>();
+  let varies = false;
+
+  function align(targets: readonly Target[], x: Exchange): PriceList {
+    // A list made for a retry must not take the place of the one that is kept.
+    if (targets !== list && x.tried.length > 0) return toPriceList(targets, x.model, completion);
+    if (targets !== list) {
+      list = targets;
+      varies = targets.some(({ model, meta }) => model === undefined && meta.prices !== undefined);
+      kept.clear();
+    }
+    const model = varies ? (x.model ?? "") : "";
+    let prices = kept.get(model);
+    if (prices === undefined) {
+      prices = toPriceList(targets, x.model, completion);
+      if (kept.size >= mostModels) kept.clear();
+      kept.set(model, prices);
+    }
+    return prices;
+  }
+
+  return {
+    read(targets, x, prompt, into) {
+      const { perToken, rest, tiered, known } = align(targets, x);
+      const { length } = targets;
+      if (known === 0) {
+        into.fill(1, 0, length);
+        return;
+      }
+      for (let i = 0; i < length; i++) into[i] = prompt * perToken[i]! + rest[i]!;
+      for (const [index, tiers] of tiered) {
+        const tier = tiers.find(({ upTo }) => prompt <= upTo) ?? tiers.at(-1)!;
+        into[index] = prompt * toPerToken(tier) + toRest(tier, completion);
+      }
+      if (known < length) fillUnknown(into, length);
+    },
+    has: (target, x) => tiersOf(target, x.model) !== undefined,
+  };
+}
+
+function toPriceList(targets: readonly Target[], model: string | undefined, completion: number): PriceList {
+  const all = targets.map((target) => tiersOf(target, model));
+  const column = (figure: (tier: Tier) => number): Float64Array =>
+    Float64Array.from(all, (tiers) => (tiers === undefined ? NaN : figure(tiers[0] as Tier)));
+  return {
+    perToken: column(toPerToken),
+    rest: column((tier) => toRest(tier, completion)),
+    tiered: all.flatMap((tiers, index) => (tiers !== undefined && tiers.length > 1 ? [[index, tiers] as const] : [])),
+    known: all.filter((tiers) => tiers !== undefined).length,
+  };
+}
+
+function toPerToken({ input }: Tier): number {
+  return input / 1e6;
+}
+
+function toRest({ output, request }: Tier, completion: number): number {
+  return (completion * output) / 1e6 + request;
+}
+
+/** NaN, which is neither more nor less than anything, becomes the dearest. */
+function fillUnknown(dollars: Float64Array, length: number): void {
+  let dearest = -1;
+  for (let i = 0; i < length; i++) if (dollars[i]! > dearest) dearest = dollars[i]!;
+  for (let i = 0; i < length; i++) if (Number.isNaN(dollars[i]!)) dollars[i] = dearest;
+}
+
+/** By the price for the model in `meta.prices`, else by `meta.price`. A price that is none is not made up for by another. */
+function tiersOf({ model, meta }: Target, asked: string | undefined): readonly Tier[] | undefined {
+  const { prices, price } = meta;
+  const name = model ?? asked;
+  if (isFields(prices) && name !== undefined && Object.hasOwn(prices, name)) return toTiers(prices[name]);
+  return toTiers(price);
+}
+
+/** Checks a price, for it may come from anywhere: undefined when it has not the shape of `Price` or a figure is no sum. */
+export function toTiers(price: unknown): readonly Tier[] | undefined {
+  if (isSum(price)) return [{ upTo: Infinity, input: price, output: price, request: 0 }];
+  if (!Array.isArray(price)) return toTiers([price]);
+  const tiers = price.map(toTier);
+  return tiers.length > 0 && tiers.every((tier) => tier !== undefined) ? tiers : undefined;
+}
+
+function toTier(price: unknown): Tier | undefined {
+  if (!isFields(price)) return undefined;
+  const { upTo = Infinity, input, output, request = 0 } = price;
+  if (!isSum(input) || !isSum(output) || !isSum(request)) return undefined;
+  return typeof upTo === "number" && upTo > 0 ? { upTo, input, output, request } : undefined;
+}
+
+function isSum(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value < Infinity;
+}
+
+function isFields(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
