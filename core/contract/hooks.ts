@@ -19,7 +19,7 @@ export interface Hooks {
   admit(x: Exchange): Awaitable<void | Reply>;
   /** Series: edits `x.upstream` of this attempt. */
   upstreamRequest(x: Exchange): Awaitable<void>;
-  /** Series, before commit: edits status and headers, or asks for another target. */
+  /** Series, before commit: edits status and headers, or asks for another target; the others see the head all the same. */
   upstreamResponse(x: Exchange, head: UpstreamHead): void | "retry";
   /** First, before commit only: how an error is told to the client. */
   error(x: Exchange, error: ProxyError): void | Reply;

@@ -45,12 +45,15 @@ export function pick(x: ActiveExchange): Target | undefined {
     if (!(target instanceof PoolTarget)) {
       throw new TypeError(`selector ${route.selectorName} picked something that is not one of its targets`);
     }
-    const { live } = target;
-    if (live.inflight < target.maxConcurrency) return target;
+    if (hasRoom(target)) return target;
     x.full = true;
-    candidates = Object.freeze(candidates.filter((candidate) => candidate.live !== live));
+    candidates = Object.freeze(candidates.filter((candidate) => hasRoom(candidate as PoolTarget)));
   }
   return undefined;
+}
+
+function hasRoom({ live, maxConcurrency }: PoolTarget): boolean {
+  return live.inflight < maxConcurrency;
 }
 
 function send(x: ActiveExchange): void {

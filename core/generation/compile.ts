@@ -106,17 +106,19 @@ function chain<T>(
 
 function edit(hooks: readonly Named<Hooks["upstreamResponse"]>[], log: ConsolaInstance): Phases["upstreamResponse"] {
   if (hooks.length === 0) return null;
+  // All of them see the head: one that reads rate limits must not miss those of an answer that is thrown away.
   return (x, head) => {
+    let retry: "retry" | undefined;
     for (const { plugin, handler } of hooks) {
       try {
         const answer: unknown = handler(x, head);
-        if (answer === "retry") return "retry";
-        if (isPromise(answer)) ignoreLate(answer, plugin, "upstreamResponse", log);
+        if (answer === "retry") retry = answer;
+        else if (isPromise(answer)) ignoreLate(answer, plugin, "upstreamResponse", log);
       } catch (error) {
         throw blame(error, plugin, "upstreamResponse");
       }
     }
-    return undefined;
+    return retry;
   };
 }
 

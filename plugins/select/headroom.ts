@@ -62,8 +62,7 @@ const schema: v.GenericSchema<HeadroomOptions, Required<HeadroomOptions>> = v.st
  * Meters are read from every answer: `x-ratelimit-*-requests` and `-tokens` (OpenAI), `anthropic-ratelimit-*` (Anthropic),
  * `RateLimit` or `RateLimit-*` (draft-ietf-httpapi-ratelimit-headers), and `Retry-After` with a 429, until which there is no room.
  * Until its answer is there, a request counts as one and as the usual number of tokens. `quotas` are counted here, of this
- * process, in windows from 1970 on, and survive a reload of the config. Of the weights only 0 counts. It has to stand before
- * plugins that ask for a retry, or it does not see what those refuse. Not for upstreams that tell no limits, such as
+ * process, in windows from 1970 on, and survive a reload of the config. Of the weights only 0 counts. Not for upstreams that tell no limits, such as
  * inference servers of your own: `leastConnections` or `latency` see how busy they are.
  *
  * @example

@@ -48,7 +48,7 @@ describe.each(paths)("%s", (path) => {
     const sentence = firstSentence(path);
     expect(sentence.length).toBeGreaterThan(10);
     expect(sentence.length).toBeLessThan(80);
-    const names = [`\`${toFactoryName(path)}\``, `\`${basename(path)}\``];
+    const names = [`\`${toFactoryName(path)}\``, `\`${toFactoryName(path)}(`, `\`${basename(path)}\``];
     const lines = readme().filter((line) => names.some((name) => line.includes(name)));
     expect(lines.join("\n")).toContain(sentence);
   });

@@ -127,6 +127,59 @@ describe("when the list changes", () => {
   });
 });
 
+describe("turns of a long list", () => {
+  const weights = Array.from({ length: 300 }, (_, index) => [1, 5, 0.5, 2][index % 4] as number);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+
+  test("each target keeps within two turns of its part, at any time", async () => {
+    const targets = weighing(weights);
+    const selector = await fresh(targets);
+    const got = new Map(targets.map((target) => [target.id, 0]));
+    for (let turn = 1; turn <= 3_000; turn++) {
+      const { id } = selector.pick(targets, x) as Target;
+      got.set(id, (got.get(id) ?? 0) + 1);
+      if (turn % 50 !== 0) continue;
+      for (const target of targets)
+        expect(Math.abs((got.get(target.id) ?? 0) - (turn * target.weight) / total)).toBeLessThan(2);
+    }
+  });
+
+  test("who comes and goes does not make the others start over", async () => {
+    const all = weighing(weights);
+    const selector = await fresh(all);
+    const ahead = new Map(all.map((target) => [target.id, 0]));
+    for (let round = 0; round < 60; round++) {
+      const list = all.filter((_, index) => index % 7 !== round % 7);
+      const sum = list.reduce((so, { weight }) => so + weight, 0);
+      for (let i = 0; i < 40; i++) {
+        const picked = selector.pick(list, x);
+        for (const { id, weight } of list)
+          ahead.set(id, (ahead.get(id) ?? 0) - weight / sum + (id === picked?.id ? 1 : 0));
+      }
+    }
+    for (const value of ahead.values()) expect(Math.abs(value)).toBeLessThan(2);
+  });
+
+  test("no target has two turns in a row, and all alike take them in order", async () => {
+    const targets = fakeTargets(200);
+    const selector = await fresh(targets);
+    const rounds = Array.from({ length: 400 }, () => selector.pick(targets, x)?.id);
+    expect(rounds).toEqual([...targets, ...targets].map(({ id }) => id));
+  });
+
+  test("explains who is next", async () => {
+    const targets = weighing([0, ...weights]);
+    const selector = await fresh(targets);
+    for (let i = 0; i < 20; i++) {
+      const scores = selector.explain?.(targets, x) ?? [];
+      const most = Math.max(...scores.map(({ score }) => score));
+      const next = selector.pick(targets, x)?.id;
+      expect(scores.filter(({ score }) => score === most).map(({ id }) => id)).toContain(next);
+      expect(scores[0]).toEqual({ id: "t1", score: 0, note: "weight 0: takes no turns" });
+    }
+  });
+});
+
 test("a retry takes no turn from those in the list", async () => {
   const all = fakeTargets(4);
   const selector = await fresh(all);

@@ -37,14 +37,14 @@ test("tells what a chat request for a model would do, on the targets as they are
 });
 
 test("tells of any request by method, path, headers and body", async () => {
-  const { json } = await started(hooks({ request: (x) => void x.notes?.push(`team ${x.headers["x-team"]}`) }));
+  const { json } = await started(hooks({ request: (x) => void x.notes?.push(`team ${String(x.headers["x-team"])}`) }));
   const query = new URLSearchParams([
     ["method", "PUT"],
     ["path", "/v1/embeddings?dry=1"],
     ["header", "X-Team: search"],
     ["body", '{"model":"m"}'],
   ]);
-  expect(await json(`/explain?${query}`)).toMatchObject({
+  expect(await json(`/explain?${query.toString()}`)).toMatchObject({
     request: { method: "PUT", path: "/v1/embeddings?dry=1", model: "m" },
     steps: [{ phase: "request", note: "team search" }, {}],
   });

@@ -125,6 +125,19 @@ test("keeps whole model objects of a target, the first of an id", async () => {
   expect(listed).toEqual([expect.objectContaining({ id: "a", object: "model", root: "/a" }), full]);
 });
 
+test("leaves out targets that say they are something else, and keeps those that say nothing of it", async () => {
+  const proxy = await start([
+    targets(
+      { models: ["a"], meta: { type: "openai-api" } },
+      { models: ["b"], meta: { type: "embedding-api" } },
+      { models: ["c"], meta: { type: 1 } },
+      { models: ["ignored"], meta: { type: "other", models_list: [{ id: "d" }] } },
+      { models: ["e"] },
+    ),
+  ]);
+  expect(await ids(proxy)).toEqual(["a", "c", "e"]);
+});
+
 test("adds what catalogs name, after the targets", async () => {
   const proxy = await start([
     catalog("one", [

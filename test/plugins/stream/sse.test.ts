@@ -3,7 +3,16 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import OpenAI, { APIError } from "openai";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { createProxy, definePlugin, type HeaderRecord, type Outcome, type Plugin, ProxyError } from "plugboard";
+import {
+  createProxy,
+  definePlugin,
+  type HeaderRecord,
+  type Outcome,
+  type Plugin,
+  ProxyError,
+  type Relay,
+  type Slot,
+} from "plugboard";
 import { type SseOptions, sse } from "plugboard/plugins/stream/sse";
 import { fakeExchange, relayOf, servicesOf, testPlugin, testRelay } from "plugboard/testing";
 
@@ -18,6 +27,7 @@ testPlugin({
     { options: { idle: -1 }, says: "idle: Expected 0 or more" },
     { options: { idle: 0.5 }, says: "idle: Expected whole milliseconds" },
     { options: { errorEvent: true }, says: "errorEvent" },
+    { options: { now: 5 }, says: "now: Expected a function" },
     { options: { errorEvents: "data" }, says: 'did you mean "errorEvent"?' },
   ],
 });
@@ -112,6 +122,37 @@ test("notes the usage for other plugins, whether the stream ends or breaks", asy
     ["ok", undefined],
   ];
   await vi.waitFor(() => expect(seen).toEqual(expected));
+});
+
+test("notes how long after the response head the first token of content came, once", async () => {
+  let time = 1_000;
+  let slot: Slot<number> | undefined;
+  const reader = definePlugin({ name: "reader", setup: (proxy) => void (slot = proxy.slot("first-token")) });
+  const [service] = (await servicesOf("relay", [sse({ now: () => time }), reader()])).values();
+  const x = fakeExchange();
+  const relay = service?.create(x, { status: 200, headers: {} }) as Relay;
+  const role = 'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n';
+  for (const [chunk, noted] of [
+    [": ping\n\n", undefined],
+    [role, undefined],
+    [delta.slice(0, 40), undefined],
+    [delta.slice(40), 40],
+    [delta, 40],
+    [usage, 40],
+  ] as const) {
+    time += 10;
+    relay.data(Buffer.from(chunk));
+    expect(slot?.get(x)).toBe(noted);
+  }
+});
+
+test("notes no first token of a stream that has none", async () => {
+  let slot: Slot<number> | undefined;
+  const reader = definePlugin({ name: "reader", setup: (proxy) => void (slot = proxy.slot("first-token")) });
+  const [service] = (await servicesOf("relay", [sse(), reader()])).values();
+  const x = fakeExchange();
+  service?.create(x, { status: 200, headers: {} }).data(Buffer.from(`${usage}data: [DONE]\n\n`));
+  expect(slot?.get(x)).toBeUndefined();
 });
 
 function watching(see: (usage: unknown, outcome: Outcome) => void): () => Plugin {
