@@ -12,7 +12,7 @@ import {
   type StandardSchema,
   type Target,
 } from "plugboard";
-import { inOrder, leastConnections, random, roundRobin, staticTargets } from "plugboard/plugins";
+import { alias, inOrder, leastConnections, random, roundRobin, staticTargets } from "plugboard/plugins";
 import { testSelector } from "plugboard/testing";
 
 /** A schema that no library made: `port` comes as a text or a number and leaves as a number. */
@@ -282,8 +282,31 @@ test("the plugins' options are typed", () => {
   roundRobin({});
 });
 
+test("the targets of an alias are models or aliases, in groups or not", () => {
+  alias();
+  alias({
+    fast: { targets: [{ model: "a", weight: 2, enabled: true }, { alias: "b" }], selector: random(), set: { n: 1 } },
+    slow: { groups: [{ name: "first", targets: [{ model: "a", provider: "p" }], selector: "random" }], hidden: true },
+  });
+  // @ts-expect-error a target is a model or an alias, not both
+  alias({ fast: { targets: [{ model: "a", alias: "b" }] } });
+  // @ts-expect-error an alias is of no provider
+  alias({ fast: { targets: [{ alias: "b", provider: "p" }] } });
+  // @ts-expect-error a target needs one of them
+  alias({ fast: { targets: [{ provider: "p" }] } });
+  // @ts-expect-error a group has targets
+  alias({ fast: { groups: [{ name: "first" }] } });
+  // @ts-expect-error a selector is a name or a plugin
+  alias({ fast: { targets: [{ model: "a" }], selector: random } });
+});
+
 test("the suites take the test function of vitest", () => {
   testSelector({ test, create: roundRobin, law: "proportional" });
+  testSelector({ test, create: roundRobin, law: ["proportional", "frugal"], mayDecline: true });
+  testSelector({ test, create: roundRobin, law: "consistent", exchange: (key) => ({ headers: { "x-key": key } }) });
+  testSelector({ test, create: roundRobin, law: "measured", sample: (speed) => ({ outcome: { ttfb: speed.length } }) });
   // @ts-expect-error there is no such law
   testSelector({ test, create: roundRobin, law: "fair" });
+  // @ts-expect-error an outcome has no such field
+  testSelector({ test, create: roundRobin, sample: () => ({ outcome: { latency: 1 } }) });
 });

@@ -52,7 +52,7 @@ export interface TargetStats {
   requests: number;
   /** Attempts that ended in an upstream fault (connect, reset, timeout, stall, broken stream). */
   failures: number;
-  /** Time to the response head in milliseconds, exponentially weighted (1/8 per sample); 0 until the first. */
+  /** Milliseconds to the response heads below 400, exponentially weighted (1/8 per sample); 0 until the first. */
   ttfb: number;
   /** `Date.now()` of the last failure; 0 for none. */
   lastFailure: number;

@@ -197,7 +197,8 @@ export class Attempt implements TransportSink {
     this.#ttfb = this.since - this.#startedAt;
     this.x.ttfb = this.since - this.x.startedAt;
     const { live } = this.target;
-    live.ttfb = live.ttfb === 0 ? this.#ttfb : live.ttfb + (this.#ttfb - live.ttfb) / 8;
+    // A refusal comes fast: it says nothing of how fast answers are.
+    if (status < 400) live.ttfb = live.ttfb === 0 ? this.#ttfb : live.ttfb + (this.#ttfb - live.ttfb) / 8;
   }
 
   #inform(status: number, headers: Headers): void {

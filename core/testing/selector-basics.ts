@@ -54,9 +54,9 @@ export function picking(test: Test, fresh: Fresh, strict: Test): void {
         live: index === unknown ? {} : { inflight: 2, requests: 9, ttfb: 90 },
       }));
       const play = await fresh(targets);
-      play.picks(targets, 50);
       checkExplained(play.selector, targets);
       checkScored(play.selector, targets);
+      play.picks(targets, 50);
     }
   });
 

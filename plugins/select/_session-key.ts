@@ -25,7 +25,7 @@ export type SessionKey =
   | ((x: Exchange) => string | undefined);
 
 export interface KeyReader {
-  /** The model and the first value that is not empty, as one word of bounded length; undefined when there is none. */
+  /** The model, or the alias whatever name it was called by, and the first value that is not empty, as one word of bounded length; undefined when there is none. */
   read(x: Exchange): string | undefined;
   /** Where that value comes from. */
   source(x: Exchange): string | undefined;
@@ -72,7 +72,9 @@ export function createKeyReader(key: SessionKey | readonly SessionKey[]): KeyRea
   return {
     read(x) {
       const index = first(x);
-      return index === -1 ? undefined : `${shorten(x.model ?? "default")} ${names[index]} ${shorten(value)}`;
+      return index === -1
+        ? undefined
+        : `${shorten(x.route?.alias ?? x.model ?? "default")} ${names[index]} ${shorten(value)}`;
     },
     source: (x) => names[first(x)],
   };

@@ -107,8 +107,8 @@ const define = defineSelector({
  * byte. It guesses from what it sent, and other proxies' requests it does not see. For short prompts that share nothing
  * it only costs time; for sessions with a name see `session`.
  *
- * Hashes of blocks as in the vLLM production stack's trie, and SGLang router's rules for share and balance. A new prompt
- * goes to the inner selector, never to who remembers least. What was not used for longest is forgotten, and so is what a
+ * Hashes of blocks as in the vLLM production stack's trie, and SGLang's rules of share and balance. A new prompt
+ * goes to the inner selector, never to who saw least. What was not used for longest is forgotten, and so is what a
  * target saw that left the pool.
  *
  * @example

@@ -68,7 +68,7 @@ const define = defineSelector({
  *
  * For upstreams that keep something of a session, such as its prompt cache. Nothing is remembered: every proxy in front
  * of the same targets picks alike, a target that leaves moves its own sessions only, and one that comes takes its part
- * from all. A busy target lends its sessions to their next choice until it has room. Sessions differ in size, so without
+ * from all. A busy target lends its sessions to their next choice until it has room. Sessions differ in size: without
  * many of them the load is uneven; to follow what was answered last rather than a hash see `sticky`, and to follow the
  * prompt itself see `prefix`.
  *

@@ -96,7 +96,7 @@ const define = defineSelector({
  *
  * For upstreams set up for long or for short prompts, as InfiniLM's static and paged caches. Counted are the bytes of
  * UTF-8 in the texts of `messages`, or of `prompt`; a body no longer than the threshold is not even parsed. When no
- * target is labelled for the size it picks among all, or none if it is `strict`, as in `fallback(size({ strict: true }),
+ * target is labelled for the size it picks from all, or none if it is `strict`, as in `fallback(size({ strict: true }),
  * session())`, which is InfiniLM's order. It looks at the prompt alone: for upstreams that are alike it is a waste.
  *
  * @example

@@ -93,13 +93,13 @@ const define = defineSelector({
 });
 
 /**
- * Stays with the target that answered the session last; a new one goes to `inner`.
+ * Stays with the target that answered the session last.
  *
- * For upstreams that keep something of a session, such as its prompt cache, where any of them may take a new one: the
- * inner selector spreads by load, price or speed, and what it chose holds until that target fails, leaves, or the
- * session is not heard of for `ttl`. It is learned when an attempt has ended well, with a status below 400 (as in
- * Plexus). Memory is this process's own, kept over reloads: with many proxies in front, or one that is restarted often,
- * see `session`, which needs none.
+ * For upstreams that keep something of a session, such as its prompt cache, where any of them may take a new one: that
+ * goes to `inner`, by load, price or speed, and what it chose holds until the target fails, leaves, or the session is
+ * not heard of for `ttl`. It is learned when an attempt has ended well, with a status below 400 (as in Plexus). Memory
+ * is this process's own, kept over reloads: with many proxies in front, or one that is restarted often, see `session`,
+ * which needs none.
  *
  * @example
  * defineProxy({

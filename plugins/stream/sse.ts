@@ -42,7 +42,7 @@ const schema: v.GenericSchema<SseOptions, Settings> = v.strictObject({
 } satisfies { [K in keyof Required<SseOptions>]: v.GenericSchema<SseOptions[K], unknown> });
 
 /**
- * Relays server-sent events unchanged, tells a break, and notes usage and first token.
+ * Relays server-sent events unchanged, tells a break, and notes the token usage.
  *
  * For every proxy in front of an API that streams `text/event-stream`; answers of other types, and compressed ones, it
  * leaves alone. Bytes pass as they came, chunk by chunk. A stream that breaks, or is silent for `idle`, gets one error

@@ -54,6 +54,14 @@ describe("a fake exchange", () => {
     expect(fakeExchange().json()).toBeUndefined();
   });
 
+  test("has no JSON in a body that is not JSON, and parses but once", () => {
+    const encode = (text: string) => new TextEncoder().encode(text);
+    for (const text of ["", "{", "text", "\uFEFF{}"])
+      expect(fakeExchange({ body: encode(text) }).json()).toBeUndefined();
+    const x = fakeExchange({ body: encode("{}") });
+    expect(x.json()).toBe(x.json());
+  });
+
   test("shares nothing with another", () => {
     const [one, other] = [fakeExchange(), fakeExchange()];
     one.upstream.headers.a = "b";

@@ -1,10 +1,13 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import * as v from "valibot";
-import { definePlugin, defineSelector, type Plugin, type Target } from "plugboard";
+import { definePlugin, defineSelector, isPlugin, type Plugin, type Target } from "plugboard";
 import { roundRobin } from "plugboard/plugins/select/round-robin";
 import { fakeExchange, fakePool, fakeTarget, fakeTargets, selectorOf, testSelector } from "plugboard/testing";
-import { selector, weighted } from "./broken-selectors.ts";
+import { selector, weighted, withWeight } from "./broken-selectors.ts";
 import { failures } from "./failures.ts";
+
+// Each test runs a whole suite.
+vi.setConfig({ testTimeout: 30_000 });
 
 const fails = (create: () => Plugin) => failures((run) => testSelector({ test: run, create }));
 
@@ -45,6 +48,26 @@ describe("the suite passes", () => {
       };
     });
     expect(await fails(careful)).toEqual([]);
+  });
+
+  test("one that draws by the random numbers it is given", async () => {
+    const drawing = selector((_pool, { random }) => ({
+      pick: (targets) => withWeight(targets)[Math.floor(random() * withWeight(targets).length)],
+    }));
+    expect(await fails(drawing)).toEqual([]);
+  });
+
+  test("one that wraps the selector of another plugin", async () => {
+    const wrapping = defineSelector({
+      name: "wrapping",
+      options: v.strictObject({ inner: v.custom<Plugin>(isPlugin) }),
+      create: (_pool, { inner }, tools) => tools.inner(inner),
+    });
+    expect(
+      await failures((run) =>
+        testSelector({ test: run, create: () => wrapping({ inner: roundRobin() }), law: "proportional" }),
+      ),
+    ).toEqual([]);
   });
 
   test("one that uses another plugin's selector", async () => {

@@ -149,3 +149,10 @@ test("needs the body for keys that stand in it", () => {
   expect(keyNeedsBody("conversation")).toBe(true);
   expect(keyNeedsBody(["ip", "header:body:x", (x) => x.id])).toBe(false);
 });
+
+test("a session is the same by every name of an alias", () => {
+  const route = { alias: "fast" } as NonNullable<Exchange["route"]>;
+  const asked = (model: string): string | undefined =>
+    read("header:x-session-id", fakeExchange({ model, route, headers: { "x-session-id": "ada" } }));
+  expect([asked("quick"), asked("fast")]).toEqual(["fast header:x-session-id ada", "fast header:x-session-id ada"]);
+});

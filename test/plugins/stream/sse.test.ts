@@ -138,6 +138,7 @@ test("notes how long after the response head the first token of content came, on
     [delta.slice(0, 40), undefined],
     [delta.slice(40), 40],
     [delta, 40],
+    [delta, 40],
     [usage, 40],
   ] as const) {
     time += 10;
