@@ -59,7 +59,7 @@ export function createPlanSelector(plan: Plan, owners: Owners): SelectorService 
         return (leaf && selectors.get(leaf)) ?? [];
       };
       return {
-        pick: (targets, x) => pickFrom(stages(targets, x), x),
+        pick: (targets, x) => pickFrom(stages(targets), x),
         update(snapshot) {
           for (const selector of all) selector.update?.(snapshot);
         },
@@ -69,7 +69,7 @@ export function createPlanSelector(plan: Plan, owners: Owners): SelectorService 
         attemptEnd(target, outcome, x) {
           for (const selector of selectorsOf(target)) selector.attemptEnd?.(target, outcome, x);
         },
-        explain: (targets, x) => scorePlan(stages(targets, x), targets, x),
+        explain: (targets, x) => scorePlan(stages(targets), targets, x),
       };
     },
   };
@@ -114,8 +114,8 @@ function enliven({ alias, groups }: Plan, making: Making): LivePlan {
   return { alias, groups: live };
 }
 
-/** What is worked out of a list is kept for as long as the list is; that of a retry is made for one pick. */
-function createStages(plan: LivePlan, owners: Owners): (targets: readonly Target[], x: Exchange) => readonly Stage[] {
+/** What is worked out of a list is kept for as long as the list is. */
+function createStages(plan: LivePlan, owners: Owners): (targets: readonly Target[]) => readonly Stage[] {
   const kept = new WeakMap<readonly Target[], readonly Stage[]>();
   let last: readonly Target[] | undefined;
   let lastStages: readonly Stage[] = [];
@@ -132,10 +132,9 @@ function createStages(plan: LivePlan, owners: Owners): (targets: readonly Target
     return toStages(plan, byLeaf);
   }
 
-  return (targets, x) => {
+  return (targets) => {
     if (targets === last) return lastStages;
-    if (x.tried.length > 0) return build(targets);
-    // Those that are full make other lists too, which come and go: the whole one is found again.
+    // Retries make other lists, and so do targets that are full, which come and go: the whole one is found again.
     let stages = kept.get(targets);
     if (stages === undefined) kept.set(targets, (stages = build(targets)));
     last = targets;

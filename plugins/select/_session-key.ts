@@ -97,7 +97,7 @@ function toRead(key: SessionKey): Read {
   const name = key.slice(colon + 1);
   switch (key.slice(0, Math.max(0, colon)) || key) {
     case "header":
-      return (x) => readHeader(x, name.toLowerCase());
+      return headerReader(name.toLowerCase());
     case "cookie":
       return (x) => readCookie(readHeader(x, "cookie"), name);
     case "query":
@@ -111,6 +111,10 @@ function toRead(key: SessionKey): Read {
     default:
       return (x) => x.ip;
   }
+}
+
+function headerReader(name: string): Read {
+  return (x) => readHeader(x, name);
 }
 
 function readHeader({ headers }: Exchange, name: string): string | undefined {

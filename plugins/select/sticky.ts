@@ -24,6 +24,8 @@ interface Seat {
   readonly at: number;
   /** Index in the list at which it was found last. */
   place: number;
+  /** Its target could not be used since: who answers next has the session. */
+  missed: boolean;
 }
 
 const entries = {
@@ -55,13 +57,19 @@ const define = defineSelector({
     /** By key, the longest not heard of first. */
     const seats = tools.keep(tools.route, () => new Map<string, Seat>());
 
-    function find(word: string | undefined, targets: readonly Target[]): Target | undefined {
+    function seatOf(word: string | undefined): Seat | undefined {
       const seat = word === undefined ? undefined : seats.get(word);
-      return seat === undefined || now() - seat.at > ttl ? undefined : findSeat(targets, seat);
+      return seat === undefined || now() - seat.at > ttl ? undefined : seat;
     }
 
     return {
-      pick: (targets, x) => find(keys.read(x), targets) ?? inner.pick(targets, x),
+      pick(targets, x) {
+        const seat = seatOf(keys.read(x));
+        const found = seat && findSeat(targets, seat);
+        if (found !== undefined) return found;
+        if (seat !== undefined) seat.missed = true;
+        return inner.pick(targets, x);
+      },
       update(snapshot) {
         const ids = new Set(snapshot.all.map((target) => target.id));
         for (const [word, { id }] of seats) if (!ids.has(id)) seats.delete(word);
@@ -72,15 +80,19 @@ const define = defineSelector({
         inner.attemptEnd?.(target, outcome, x);
         const word = wentWell(outcome) ? keys.read(x) : undefined;
         if (word === undefined) return;
-        const place = seats.get(word)?.place ?? 0;
+        const time = now();
+        const seat = seatOf(word);
+        // Requests of a new session that came at once have gone to several: the first to answer keeps it.
+        if (seat !== undefined && !seat.missed && !isSeat(target, seat)) return;
         seats.delete(word);
-        seats.set(word, { id: target.id, model: target.model, at: now(), place });
-        trim(seats, max, now() - ttl);
+        seats.set(word, { id: target.id, model: target.model, at: time, place: seat?.place ?? 0, missed: false });
+        trim(seats, max, time - ttl);
       },
       explain(targets, x) {
         const word = keys.read(x);
         if (word === undefined) return explainBy(inner, targets, x, "no session key");
-        const last = find(word, targets);
+        const seat = seatOf(word);
+        const last = seat && findSeat(targets, seat);
         if (last === undefined) return explainBy(inner, targets, x, "a new session");
         return putFirst(
           explainBy(inner, targets, x, "answered others"),

@@ -47,11 +47,11 @@ const composed = {
  * Nanoseconds of one attempt's choice: the pick and being told of its start and end.
  * @returns {Promise<{ results: object, goals: object[] }>}
  */
-export async function benchSelect(_options, print) {
+export async function benchSelect({ only }, print) {
   const testing = await import(new URL("core/testing/index.js", dist).href);
   const plugins = await import(new URL("plugins/index.js", dist).href);
   const results = {};
-  for (const name of selectorNames()) {
+  for (const name of selectorNames().filter((each) => only?.includes(each) ?? true)) {
     results[name] = {};
     const factory = plugins[toFactoryName(name)];
     const create = composed[name] ?? (() => factory());

@@ -109,7 +109,8 @@ describe("beside other plugins", () => {
 
   test("a model from elsewhere is no reason to put one into a body without", async () => {
     const setting = definePlugin({ name: "setting", setup: () => ({ request: (x) => void (x.model = "fast") }) });
-    const { ask, seen } = await stage(fast, [setting()]);
+    const curious = definePlugin({ name: "curious", setup: (proxy) => proxy.needs({ body: 1_000 }) });
+    const { ask, seen } = await stage(fast, [setting(), curious()]);
     await ask({ body: '{"a":1}' });
     await ask({ body: "not json", headers: { "content-type": "text/plain" } });
     await ask({ body: "", method: "GET" });

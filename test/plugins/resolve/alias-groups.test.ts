@@ -147,6 +147,16 @@ describe("an alias among the targets of another", () => {
     expect(await ask(4, await stage({ fast: disabled, cheap }))).toEqual({ a: 4 });
   });
 
+  test("of weight 0 takes no retry either", async () => {
+    const fast = {
+      targets: [one("x", { provider: "a" }), { alias: "cheap", weight: 0 }],
+      retry: { nonIdempotent: true },
+    };
+    const opened = await open({ targets, plugins: [roundRobin(), alias({ fast, cheap })], broken: ["a"] });
+    expect(await opened.ask("fast")).toMatchObject({ status: 502 });
+    expect(count(opened.seen)).toEqual({ a: 1 });
+  });
+
   test("is asked for by its own name too", async () => {
     const fast = { targets: [one("x", { provider: "a" }), { alias: "cheap" }] };
     expect(await ask(8, await stage({ fast, cheap }), "cheap")).toEqual({ b: 6, c: 2 });

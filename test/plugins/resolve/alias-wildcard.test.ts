@@ -155,6 +155,26 @@ test("routes are made for what targets list, not for what clients ask for", asyn
   expect(routes).toBe(before);
 });
 
+test("what clients make up is not the model of a target, which selectors remember, but of the request alone", async () => {
+  const seen: unknown[] = [];
+  const look = definePlugin({
+    name: "look",
+    setup(proxy) {
+      const upstreamModel = proxy.slot<string>("upstream-model");
+      return { upstreamRequest: (x) => void seen.push([x.target?.model, upstreamModel.get(x)]) };
+    },
+  });
+  const options = { "any-*": { targets: [{ model: "m-*", provider: "any" }] } };
+  const { ask } = await stage({ ...routed, ...options }, { plugins: [look()] });
+  for (const name of ["any-thing", "any/thing", "gpt-4o", "router/small"]) await ask(name);
+  expect(seen).toEqual([
+    [undefined, "m-thing"],
+    [undefined, "thing"],
+    ["org/gpt-4o", undefined],
+    ["small", "small"],
+  ]);
+});
+
 test("a route tells the alias with the star", async () => {
   const told: unknown[] = [];
   const look = definePlugin({

@@ -4,7 +4,7 @@ import { inOrder } from "plugboard/plugins/select/in-order";
 import { leastConnections } from "plugboard/plugins/select/least-connections";
 import { roundRobin } from "plugboard/plugins/select/round-robin";
 import { sticky } from "plugboard/plugins/select/sticky";
-import { fakeExchange, fakeOutcome, fakeTargets, testPlugin, testSelector } from "plugboard/testing";
+import { fakeExchange, fakeOutcome, fakePool, fakeTargets, selectorOf, testPlugin, testSelector } from "plugboard/testing";
 import { listening } from "./listening.ts";
 import { by, end, fresh } from "./sticky-rig.ts";
 import { saying, withProxy } from "./upstreams.ts";
@@ -73,8 +73,8 @@ describe("a session", () => {
     ];
     for (const outcome of bad) end(selector, targets[2], "a", outcome);
     expect(selector.pick(targets, by("a"))?.id).toBe("t2");
-    end(selector, targets[2], "a", { status: 399 });
-    expect(selector.pick(targets, by("a"))?.id).toBe("t3");
+    end(selector, targets[2], "b", { status: 399 });
+    expect(selector.pick(targets, by("b"))?.id).toBe("t3");
   });
 
   test("moves with a retry that went well, and stays there", async () => {
@@ -165,4 +165,15 @@ test("stays with the upstream that answered first, and with the next when that r
   await withProxy(sticky("ip", inOrder()), [null, saying("b"), saying("c")], async (get) => {
     expect([await get(), await get()]).toEqual(["b", "b"]);
   });
+});
+
+test("requests of a new session that come at once agree on the target that answered first", async () => {
+  const targets = fakeTargets(4);
+  const selector = await selectorOf(sticky("header:x-session-id", roundRobin()), fakePool(targets));
+  const x = fakeExchange({ headers: { "x-session-id": "ada" } });
+  const running = Array.from({ length: 4 }, () => selector.pick(targets, x) as Target);
+  expect(new Set(running).size).toBe(4);
+  for (const target of [running[2], running[0], running[3], running[1]])
+    selector.attemptEnd?.(target as Target, fakeOutcome(), x);
+  expect(selector.pick(targets, x)?.id).toBe(running[2]?.id);
 });
