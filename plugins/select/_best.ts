@@ -14,11 +14,30 @@ export function createBest(rate: Rate): (targets: readonly Target[], x: Exchange
     const { length } = targets;
     if (scores.length < length) scores = new Float64Array(length);
     rate(targets, x, scores);
-    let found = findBest(targets, scores, from < length ? from : 0, false);
-    if (found === -1) found = findBest(targets, scores, from < length ? from : 0, true);
+    if (from >= length) from = 0;
+    let found = findHighest(targets, scores, from);
+    if (found === -1) found = findBest(targets, scores, from, false);
+    if (found === -1) found = findBest(targets, scores, from, true);
     from = found + 1;
     return targets[found];
   };
+}
+
+/**
+ * As `findBest`, in a quarter of the time at ten thousand: first how high, then who. -1 also when the highest belongs to
+ * one without a weight, which hardly ever is in a list.
+ */
+function findHighest(targets: readonly Target[], scores: Float64Array, from: number): number {
+  const { length } = targets;
+  let most = -1;
+  for (let i = 0; i < length; i++) {
+    const score = scores[i]!;
+    if (score > most) most = score;
+  }
+  const bar = most * (1 - alike);
+  for (let i = from; i < length; i++) if (scores[i]! >= bar && targets[i]!.weight > 0) return i;
+  for (let i = 0; i < from; i++) if (scores[i]! >= bar && targets[i]!.weight > 0) return i;
+  return -1;
 }
 
 /** Index of the highest, the first of equals from `from` on; -1 if none has a weight. */

@@ -41,7 +41,10 @@ export const cost: (options?: CostOptions) => Plugin = defineSelector({
     const prices = createPrices(options.outputTokens);
     const score: Rate = (targets, x, into) => {
       prices.read(targets, x, promptTokens(x, options.inputTokens), into);
-      for (let i = 0; i < targets.length; i++) into[i] = 1 / Math.max(leastDollars, into[i]!);
+      for (let i = 0; i < targets.length; i++) {
+        const dollars = into[i]!;
+        into[i] = 1 / (dollars > leastDollars ? dollars : leastDollars);
+      }
     };
     const rate: Rate = (targets, x, into) => {
       prices.read(targets, x, promptTokens(x, options.inputTokens), into);
@@ -66,9 +69,14 @@ export const cost: (options?: CostOptions) => Plugin = defineSelector({
 
 /** The least dollars of those with a weight, or of all when none has one. */
 function cheapestOf(targets: readonly Target[], dollars: Float64Array): number {
+  const { length } = targets;
+  let cheapest = 0;
+  for (let i = 1; i < length; i++) if (dollars[i]! < dollars[cheapest]!) cheapest = i;
+  // One without a weight hardly ever is in a list, and looking at each target for it is what takes long.
+  if (targets[cheapest]!.weight > 0) return dollars[cheapest]!;
   let least = Infinity;
   let leastOfAll = Infinity;
-  for (let i = 0; i < targets.length; i++) {
+  for (let i = 0; i < length; i++) {
     const each = dollars[i]!;
     if (each < leastOfAll) leastOfAll = each;
     if (each < least && targets[i]!.weight > 0) least = each;

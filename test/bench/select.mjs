@@ -10,11 +10,13 @@ const batches = 30;
 /** Milliseconds that one batch should take at least. */
 const batchLength = 2;
 
+/** Milliseconds before anything is measured: code gets compiled, and an order of thousands settles. */
+const warmUp = 150;
+
 /** What it takes to choose must not grow with the number of targets; nanoseconds at 10,000. */
 const constantTime = 1_000;
 const looksAtAll = 150_000;
 const constant = new Set([
-  "explore",
   "fallback",
   "in-order",
   "least-connections",
@@ -100,9 +102,10 @@ async function measure(testing, create, size) {
     return (performance.now() - startedAt) * 1000;
   });
   const targets = pool.snapshot.available;
+  const warmAt = performance.now() + warmUp;
+  while (performance.now() < warmAt) timeOf(under, targets, 64);
   let batch = 64;
   while (timeOf(under, targets, batch) < batchLength && batch < 100_000) batch *= 2;
-  for (let round = 0; round < 3; round++) timeOf(under, targets, batch);
   const picks = Array.from({ length: batches }, () => (timeOf(under, targets, batch) * 1e6) / batch);
   return { pick: median(picks), change: median(changes) };
 }
