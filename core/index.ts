@@ -42,6 +42,7 @@ export type {
   Verdict,
 } from "./contract/target.ts";
 export { env } from "./config/env.ts";
+export { suggest } from "./config/suggest.ts";
 export { defineProxy } from "./define-proxy.ts";
 export { errorKinds, isProxyError, ProxyError } from "./errors.ts";
 export type { ErrorCode, ErrorSource, ProxyErrorOptions } from "./errors.ts";

@@ -49,7 +49,7 @@ export interface DiscoverySink {
 }
 
 /** As much of a target as a config tells before anything is started. */
-export type KnownTarget = Pick<TargetSpec, "id" | "models" | "labels" | "enabled">;
+export type KnownTarget = Pick<TargetSpec, "id" | "models" | "labels" | "enabled"> & { readonly url?: string };
 
 /** Pushes targets into a pool. */
 export interface Discovery {

@@ -308,6 +308,7 @@ function targetsAt(url: string, count: number, model: string): { discovery: Plug
     name: "suite-targets",
     setup(proxy) {
       proxy.provide("discovery", "suite-targets", {
+        known: specs,
         start(given) {
           sink = given;
           sink.replace(specs);

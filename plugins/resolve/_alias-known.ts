@@ -1,5 +1,4 @@
-import type { Discovery, KnownTarget, OptionProblem, TargetSpec } from "../../core/index.ts";
-import { suggest } from "../../core/config/suggest.ts";
+import { type Discovery, type KnownTarget, type OptionProblem, suggest } from "../../core/index.ts";
 import { isOfProvider } from "./_alias-candidates.ts";
 import { type AliasModelTarget, type AliasOptions, targetsOf } from "./_alias-options.ts";
 
@@ -48,7 +47,7 @@ function knownByPool(discoveries: Iterable<Discovery>): Map<string, readonly Kno
 }
 
 function toKnown(target: KnownTarget): Known {
-  const { id = (target as Partial<TargetSpec>).url ?? "", labels = {}, models = [], enabled = true } = target;
+  const { url = "", id = url, labels = {}, models = [], enabled = true } = target;
   return { id, labels, models, enabled };
 }
 

@@ -1,5 +1,4 @@
-import type { OptionProblem } from "../../core/index.ts";
-import { suggest } from "../../core/config/suggest.ts";
+import { type OptionProblem, suggest } from "../../core/index.ts";
 import { type AliasOptions, targetsOf } from "./_alias-options.ts";
 
 /** What is wrong with the aliases that stand among the targets of others. */

@@ -8,7 +8,7 @@ import { openProxy } from "./open-proxy.ts";
 
 async function open(options: MockTargetOptions = {}): Promise<ReturnType<typeof createOpenAICompatible>> {
   const backends = [{ id: "one", models: ["small", "embedder"], ...options }];
-  const { url } = await openProxy([mockBackend({ backends }), ...llmPlugins()]);
+  const { url } = await openProxy([mockBackend({ backends }), ...llmPlugins(backends.flatMap(({ models }) => models))]);
   return createOpenAICompatible({ name: "plugboard", baseURL: `${url}/v1`, includeUsage: true });
 }
 

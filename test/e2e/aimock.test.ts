@@ -19,7 +19,7 @@ async function open(): Promise<Opened> {
   const url = await mock.start();
   onTestFinished(() => mock.stop());
   const targets = [{ url, models: ["small", "embedder"] }];
-  const { client } = await openClient([staticTargets({ targets }), ...llmPlugins()]);
+  const { client } = await openClient([staticTargets({ targets }), ...llmPlugins(["small", "embedder"])]);
   return { client, mock };
 }
 

@@ -44,7 +44,7 @@ test("a chat is asked for and answered", async () => {
 });
 
 test("an unknown model is exit code 22 with --fail, and the error is in the body", async () => {
-  const { url } = await openProxy([mockBackend(), ...llmPlugins()]);
+  const { url } = await openProxy([mockBackend(), ...llmPlugins([])]);
   const args = [`${url}/v1/chat/completions`, "--fail-with-body", "--json", '{"model":"nobody"}'];
   const { code, stdout } = await curl(args);
   expect(code).toBe(22);

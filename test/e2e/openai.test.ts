@@ -6,7 +6,7 @@ import { llmPlugins } from "./llm-plugins.ts";
 import { type OpenAiClient, openClient } from "./open-openai.ts";
 
 function open(...backends: MockTargetOptions[]): Promise<OpenAiClient> {
-  return openClient([mockBackend({ backends }), ...llmPlugins()]);
+  return openClient([mockBackend({ backends }), ...llmPlugins(backends.flatMap((each) => each.models ?? []))]);
 }
 
 const small: MockTargetOptions = { id: "one", models: ["small"] };

@@ -5,8 +5,8 @@ import { openUpstream } from "./open-upstream.ts";
 /** An upstream that answers everything but its health check. */
 function upstream(sick = false): Promise<string> {
   return openUpstream((req, res) => {
-    if (req.url === "/health") return void res.writeHead(sick ? 500 : 200).end();
-    req.resume().once("end", () => res.end("{}"));
+    if (req.url === "/health") res.writeHead(sick ? 500 : 200).end();
+    else req.resume().once("end", () => res.end("{}"));
   });
 }
 
@@ -57,10 +57,10 @@ test("reloads of aliases, providers and selector code under load lose no request
   const page = async (path: string): Promise<Record<string, unknown>> =>
     (await (await fetch(url + path)).json()) as Record<string, unknown>;
 
-  let running = true;
+  const stop = new AbortController();
   const answers: (string | null)[] = [];
   const load = Array.from({ length: 4 }, async (_, client) => {
-    while (running) answers.push(await ask("chat", `load-${client}`));
+    while (!stop.signal.aborted) answers.push(await ask("chat", `load-${client}`));
   });
   expect(await ask("chat", "ada")).toBe("t0");
 
@@ -79,7 +79,7 @@ test("reloads of aliases, providers and selector code under load lose no request
     { id: "paid" },
   ]);
 
-  running = false;
+  stop.abort();
   await Promise.all(load);
   expect(new Set(answers)).toEqual(new Set(["t0"]));
   const { requests, targets } = (await page("/stats")) as unknown as {
