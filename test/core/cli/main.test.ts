@@ -13,7 +13,8 @@ test("shows commands and options with --help, without a color in a pipe", async 
   for (const args of [["--help"], ["-h"], ["help"]]) {
     const { code, stdout } = await run(args);
     expect(code).toBe(0);
-    for (const word of ["serve", "init", "check", "explain", "test", "--port", "--target"]) expect(stdout).toContain(word);
+    for (const word of ["serve", "init", "check", "explain", "test", "--port", "--target"])
+      expect(stdout).toContain(word);
     expect(stdout).not.toContain("\u001B");
   }
   expect((await run(["explain", "--help"])).stdout).toContain("--model");

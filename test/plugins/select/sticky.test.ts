@@ -4,7 +4,15 @@ import { inOrder } from "plugboard/plugins/select/in-order";
 import { leastConnections } from "plugboard/plugins/select/least-connections";
 import { roundRobin } from "plugboard/plugins/select/round-robin";
 import { sticky } from "plugboard/plugins/select/sticky";
-import { fakeExchange, fakeOutcome, fakePool, fakeTargets, selectorOf, testPlugin, testSelector } from "plugboard/testing";
+import {
+  fakeExchange,
+  fakeOutcome,
+  fakePool,
+  fakeTargets,
+  selectorOf,
+  testPlugin,
+  testSelector,
+} from "plugboard/testing";
 import { listening } from "./listening.ts";
 import { by, end, fresh } from "./sticky-rig.ts";
 import { saying, withProxy } from "./upstreams.ts";
