@@ -20,6 +20,7 @@ test("plugboard exports these names", () => {
       "isJson",
       "isPlugin",
       "isProxyError",
+      "suggest",
       "viewTarget",
     ]
   `);

@@ -9,7 +9,6 @@ export {
   fakeTarget,
   type FakeTargetFields,
   fakeTargets,
-  seededRandom,
 } from "./fakes.ts";
 export { type HealthSettings, type HealthSuite, testHealth } from "./health.ts";
 export { type MockSuite, testMock } from "./mock.ts";
@@ -20,3 +19,4 @@ export { type ResolverSuite, testResolver } from "./resolver.ts";
 export { type SelectorLaw } from "./selector-laws.ts";
 export { type Sample } from "./selector-play.ts";
 export { selectorOf, type SelectorSuite, testSelector } from "./selector.ts";
+export { seededRandom } from "../seeded-random.ts";

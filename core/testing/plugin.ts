@@ -5,7 +5,7 @@ import { Generation } from "../generation/generation.ts";
 import type { Plugin, PluginInstance } from "../plugin.ts";
 import { ProxyState } from "../proxy-state.ts";
 import { createProxy } from "../proxy.ts";
-import { seededRandom } from "./fakes.ts";
+import { seededRandom } from "../seeded-random.ts";
 
 /** `test` of vitest, node:test, jest or mocha. */
 export type Test = (name: string, run: () => Awaitable<void>) => unknown;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Target } from "../contract/target.ts";
-import { fakeExchange, fakeTargets, seededRandom } from "./fakes.ts";
+import { seededRandom } from "../seeded-random.ts";
+import { fakeExchange, fakeTargets } from "./fakes.ts";
 import type { Test } from "./plugin.ts";
 import { consistent } from "./selector-consistent.ts";
 import { frugal } from "./selector-frugal.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Target } from "../contract/target.ts";
-import { fakeExchange, type FakeTarget, fakeTargets, seededRandom } from "./fakes.ts";
+import { seededRandom } from "../seeded-random.ts";
+import { fakeExchange, type FakeTarget, fakeTargets } from "./fakes.ts";
 import type { Test } from "./plugin.ts";
 import { type Fresh, without } from "./selector-play.ts";
 import { viewTarget } from "../targets/target.ts";

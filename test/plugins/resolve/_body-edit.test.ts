@@ -120,11 +120,16 @@ test("values that JSON cannot write are refused, by name", () => {
   expect(() => createBodyEdit({ defaults: { f: () => 1 } })).toThrow('"f"');
 });
 
-/** Few names, so that bodies and fields often share one. */
-const name = fc.oneof(
-  fc.constantFrom("a", "b", "model", "__proto__", "constructor", "", 'q"', "\\", "é", "😀", "\ud800", "a\nb", "\u2028"),
-  fc.string({ unit: "binary", maxLength: 4 }),
-);
+/**
+ * Few names, so that bodies and fields often share one. None begins with a backslash: once JSON.parse of Node 24 has seen
+ * the name "\\" at a place, it takes "\u0061" there for the same, and is no measure for anything.
+ */
+const name = fc
+  .oneof(
+    fc.constantFrom("a", "b", "model", "__proto__", "constructor", "", 'q"', "é", "😀", "\ud800", "a\nb", "\u2028"),
+    fc.string({ unit: "binary", maxLength: 4 }),
+  )
+  .filter((text) => !text.startsWith("\\"));
 const fields = fc.array(fc.tuple(name, fc.jsonValue({ maxDepth: 2 }))).map((entries) => {
   const object: Record<string, unknown> = {};
   for (const [key, value] of entries) define(object, key, value);
