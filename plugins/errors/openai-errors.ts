@@ -55,6 +55,7 @@ function typeOf(status: number): string {
 function paramOf(error: ProxyError): string | null {
   switch (error.code) {
     case "model_not_found":
+    case "model_disabled":
     case "invalid_model":
     case "ambiguous_model":
       return "model";

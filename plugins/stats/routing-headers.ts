@@ -36,12 +36,16 @@ export const routingHeaders: (options?: RoutingHeadersOptions) => Plugin = defin
           else head.headers[`x-plugboard-${name}`] = value;
         }
       },
-      error(x) {
-        if (x.attempt === 0) return;
-        for (const name of show) {
-          const value = values[name](x);
-          if (value !== undefined) x.node.res.setHeader(`x-plugboard-${name}`, value);
-        }
+      error: {
+        // Where one tells the error, those behind it are not asked.
+        before: ["openai-errors"],
+        handler(x) {
+          if (x.attempt === 0) return;
+          for (const name of show) {
+            const value = values[name](x);
+            if (value !== undefined) x.node.res.setHeader(`x-plugboard-${name}`, value);
+          }
+        },
       },
     };
   },

@@ -1,4 +1,5 @@
 import { createProxy, type Plugin } from "plugboard";
+import { openaiErrors } from "plugboard/plugins/errors/openai-errors";
 import { alias } from "plugboard/plugins/resolve/alias";
 import { model } from "plugboard/plugins/resolve/model";
 import { inOrder } from "plugboard/plugins/select/in-order";
@@ -27,7 +28,9 @@ async function headersOf(
   options?: RoutingHeadersOptions,
 ): Promise<Record<string, string>> {
   const aliases = alias({ fast: { targets: [{ model: "m" }], synonyms: ["quick"] } });
-  const proxy = await createProxy({ plugins: [upstream(down), inOrder(), aliases, model(), routingHeaders(options)] });
+  const proxy = await createProxy({
+    plugins: [upstream(down), inOrder(), aliases, model(), openaiErrors(), routingHeaders(options)],
+  });
   onTestFinished(() => proxy.close({ deadline: 0 }));
   const body = JSON.stringify({ model: name });
   const request = new Request("http://proxy/", {
