@@ -10,8 +10,17 @@ interface Tier {
 
 /** What requests cost at each target. */
 export interface Prices {
-  /** Dollars of a request with so many tokens of prompt at each target, at its index. One without a price counts as the dearest, all without as 1. */
-  read(targets: readonly Target[], x: Exchange, prompt: number, into: Float64Array): void;
+  /**
+   * Dollars of a request with so many tokens of prompt at each target, at its index, or what `rate` makes of them. One
+   * without a price counts as the dearest, all without as 1.
+   */
+  read(
+    targets: readonly Target[],
+    x: Exchange,
+    prompt: number,
+    into: Float64Array,
+    rate?: (dollars: number) => number,
+  ): void;
   /** Whether its price is known. */
   has(target: Target, x: Exchange): boolean;
 }
@@ -22,15 +31,20 @@ export const leastDollars = 1e-6;
 /** Models whose price lists are kept per list of targets: a client names what model it likes. */
 const mostModels = 16;
 
-/** The first tier of each, figure by figure, for that is read faster; NaN for one without a price. */
+/** The price lists of the targets, each once: of thousands of targets few differ in price. */
 interface PriceList {
-  /** Dollars for each token of the prompt, and for all the rest. */
+  /** For each target, which of them is its own. */
+  readonly ownOf: Uint32Array;
+  /** The first tier of each list, figure by figure, for that is read faster; NaN for those without a price. */
   readonly perToken: Float64Array;
+  /** Dollars beside those for each token of the prompt. */
   readonly rest: Float64Array;
   /** Those that have more than one. */
   readonly tiered: readonly (readonly [index: number, tiers: readonly Tier[]])[];
-  /** How many have a price. */
+  /** How many are prices. */
   readonly known: number;
+  /** Dollars by each, of the request that was asked about last. */
+  readonly dollars: Float64Array;
 }
 
 /** Makes prices that are read from `meta` once for each list and model; for answers of so many tokens. */
@@ -59,34 +73,48 @@ export function createPrices(completion: number): Prices {
   }
 
   return {
-    read(targets, x, prompt, into) {
-      const { perToken, rest, tiered, known } = align(targets, x);
-      const { length } = targets;
-      if (known === 0) {
-        into.fill(1, 0, length);
-        return;
-      }
-      for (let i = 0; i < length; i++) into[i] = prompt * perToken[i]! + rest[i]!;
-      for (const [index, tiers] of tiered) {
-        const tier = tiers.find(({ upTo }) => prompt <= upTo) ?? tiers.at(-1)!;
-        into[index] = prompt * toPerToken(tier) + toRest(tier, completion);
-      }
-      if (known < length) fillUnknown(into, length);
+    read(targets, x, prompt, into, rate) {
+      const prices = align(targets, x);
+      const { ownOf, dollars } = prices;
+      toDollars(prices, prompt, completion);
+      if (rate !== undefined) for (let i = 0; i < dollars.length; i++) dollars[i] = rate(dollars[i]!);
+      for (let i = 0; i < ownOf.length; i++) into[i] = dollars[ownOf[i]!]!;
     },
     has: (target, x) => tiersOf(target, x.model) !== undefined,
   };
 }
 
 function toPriceList(targets: readonly Target[], model: string | undefined, completion: number): PriceList {
-  const all = targets.map((target) => tiersOf(target, model));
+  const indexes = new Map<string, number>();
+  const lists: (readonly Tier[] | undefined)[] = [];
+  const ownOf = Uint32Array.from(targets, (target) => {
+    const tiers = tiersOf(target, model);
+    const key = JSON.stringify(tiers) ?? "";
+    let index = indexes.get(key);
+    if (index === undefined) indexes.set(key, (index = lists.push(tiers) - 1));
+    return index;
+  });
   const column = (figure: (tier: Tier) => number): Float64Array =>
-    Float64Array.from(all, (tiers) => (tiers === undefined ? NaN : figure(tiers[0] as Tier)));
+    Float64Array.from(lists, (tiers) => (tiers === undefined ? NaN : figure(tiers[0] as Tier)));
   return {
+    ownOf,
     perToken: column(toPerToken),
     rest: column((tier) => toRest(tier, completion)),
-    tiered: all.flatMap((tiers, index) => (tiers !== undefined && tiers.length > 1 ? [[index, tiers] as const] : [])),
-    known: all.filter((tiers) => tiers !== undefined).length,
+    tiered: lists.flatMap((tiers, index) => (tiers !== undefined && tiers.length > 1 ? [[index, tiers] as const] : [])),
+    known: lists.filter((tiers) => tiers !== undefined).length,
+    dollars: new Float64Array(lists.length),
   };
+}
+
+/** One without a price counts as the dearest, all without as 1. */
+function toDollars({ perToken, rest, tiered, known, dollars }: PriceList, prompt: number, completion: number): void {
+  if (known === 0) return void dollars.fill(1);
+  for (let i = 0; i < dollars.length; i++) dollars[i] = prompt * perToken[i]! + rest[i]!;
+  for (const [index, tiers] of tiered) {
+    const tier = tiers.find(({ upTo }) => prompt <= upTo) ?? tiers.at(-1)!;
+    dollars[index] = prompt * toPerToken(tier) + toRest(tier, completion);
+  }
+  if (known < dollars.length) fillUnknown(dollars);
 }
 
 function toPerToken({ input }: Tier): number {
@@ -98,10 +126,10 @@ function toRest({ output, request }: Tier, completion: number): number {
 }
 
 /** NaN, which is neither more nor less than anything, becomes the dearest. */
-function fillUnknown(dollars: Float64Array, length: number): void {
+function fillUnknown(dollars: Float64Array): void {
   let dearest = -1;
-  for (let i = 0; i < length; i++) if (dollars[i]! > dearest) dearest = dollars[i]!;
-  for (let i = 0; i < length; i++) if (Number.isNaN(dollars[i]!)) dollars[i] = dearest;
+  for (const each of dollars) if (each > dearest) dearest = each;
+  for (let i = 0; i < dollars.length; i++) if (Number.isNaN(dollars[i]!)) dollars[i] = dearest;
 }
 
 /** By the price for the model in `meta.prices`, else by `meta.price`. A price that is none is not made up for by another. */

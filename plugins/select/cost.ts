@@ -40,11 +40,7 @@ export const cost: (options?: CostOptions) => Plugin = defineSelector({
   create(_pool, options): Selector {
     const prices = createPrices(options.outputTokens);
     const score: Rate = (targets, x, into) => {
-      prices.read(targets, x, promptTokens(x, options.inputTokens), into);
-      for (let i = 0; i < targets.length; i++) {
-        const dollars = into[i]!;
-        into[i] = 1 / (dollars > leastDollars ? dollars : leastDollars);
-      }
+      prices.read(targets, x, promptTokens(x, options.inputTokens), into, perDollar);
     };
     const rate: Rate = (targets, x, into) => {
       prices.read(targets, x, promptTokens(x, options.inputTokens), into);
@@ -66,6 +62,10 @@ export const cost: (options?: CostOptions) => Plugin = defineSelector({
     };
   },
 });
+
+function perDollar(dollars: number): number {
+  return 1 / Math.max(leastDollars, dollars);
+}
 
 /** The least dollars of those with a weight, or of all when none has one. */
 function cheapestOf(targets: readonly Target[], dollars: Float64Array): number {
