@@ -65,6 +65,8 @@ export interface Discovery {
 export interface Relay {
   /** Milliseconds of upstream silence after which the stream is broken; overrides the route's. */
   readonly idle?: number;
+  /** It only looks: what it returns counts for nothing, and the length that the upstream declared holds. @default false */
+  readonly observes?: boolean;
   /** Null drops the chunk. Returning the same chunk costs nothing. */
   data(chunk: Uint8Array): Uint8Array | null;
   /** What still has to be written after the last chunk. */

@@ -94,7 +94,7 @@ export class Attempt implements TransportSink {
       if (this.#wantsRetry(head)) return;
       this.relay = this.x.generation.relay(this.x, head);
       this.#left = contentLength(headers);
-      body = commit(this.x, head, this.relay === undefined ? this.#left : -1);
+      body = commit(this.x, head, this.relay === undefined || this.relay.observes === true ? this.#left : -1);
     } catch (error) {
       return this.stop("plugin", toPluginError(error));
     }
@@ -108,7 +108,10 @@ export class Attempt implements TransportSink {
     if (this.state === "done") return true;
     this.since = this.x.generation.proxy.active.now;
     const { relay } = this;
-    if (relay !== undefined) return this.#relayed(relay, chunk);
+    if (relay !== undefined) {
+      if (relay.observes !== true) return this.#relayed(relay, chunk);
+      if (!this.#shown(relay, chunk)) return true;
+    }
     if (this.#left >= 0) {
       this.#left -= chunk.length;
       if (this.#left === 0) {
@@ -130,6 +133,7 @@ export class Attempt implements TransportSink {
       } catch (error) {
         return this.#failed("plugin", toPluginError(error));
       }
+      if (this.relay?.observes === true) rest = null;
       this.delivered = true;
       endResponse(this.x, rest, trailers);
     }
@@ -237,6 +241,17 @@ export class Attempt implements TransportSink {
     return out === null || out.length === 0 ? true : writeChunk(this.x, out);
   }
 
+  /** False: it threw, and the attempt is over. */
+  #shown(relay: Relay, chunk: Uint8Array): boolean {
+    try {
+      relay.data(chunk);
+      return true;
+    } catch (error) {
+      this.stop("plugin", toPluginError(error, ownerOf(relay)));
+      return false;
+    }
+  }
+
   #whole(): OutcomeKind {
     return this.#status >= 500 ? "status" : "ok";
   }
@@ -245,7 +260,7 @@ export class Attempt implements TransportSink {
     const { x } = this;
     const { committed } = x;
     this.#settle(kind, error);
-    if (committed) return cut(x, error, this.relay);
+    if (committed) return cut(x, error, this.relay?.observes === true ? undefined : this.relay);
     if (retry && (kind === "connect" || kind === "reset" || kind === "timeout")) return this.#onFailure(x, kind, error);
     fail(x, error);
   }

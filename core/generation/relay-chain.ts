@@ -42,21 +42,27 @@ function toRelay({ plugin, service }: RelayProvider, x: Exchange, head: Upstream
 function inSeries(relays: readonly Relay[]): Relay {
   const pass = (chunk: Uint8Array | null, from: number): Uint8Array | null => {
     let out = chunk;
-    for (let i = from; i < relays.length && out !== null; i++) out = (relays[i] as Relay).data(out);
+    for (let i = from; i < relays.length && out !== null; i++) {
+      const relay = relays[i] as Relay;
+      const given = relay.data(out);
+      if (relay.observes !== true) out = given;
+    }
     return out;
   };
   /** What a relay adds of its own passes the relays behind it. */
   const gather = (add: (relay: Relay) => Uint8Array | null | undefined): Uint8Array | null => {
     const parts: Uint8Array[] = [];
     for (const [i, relay] of relays.entries()) {
-      const part = pass(add(relay) ?? null, i + 1);
-      if (part !== null) parts.push(part);
+      const part = add(relay) ?? null;
+      const passed = relay.observes === true ? null : pass(part, i + 1);
+      if (passed !== null) parts.push(passed);
     }
     return parts.length === 0 ? null : Buffer.concat(parts);
   };
   // 0 is no limit, which does not lift another's.
   const idle = relays.flatMap(({ idle: limit = 0 }) => (limit > 0 ? [limit] : []));
   return {
+    observes: relays.every(({ observes = false }) => observes),
     ...(idle.length > 0 ? { idle: Math.min(...idle) } : {}),
     data: (chunk) => pass(chunk, 0),
     end: () => gather((relay) => relay.end?.()),

@@ -14,7 +14,7 @@ import { type Usage, UsageFinder } from "./_usage.ts";
  * Puts what OpenAI's and Anthropic's APIs tell in `usage` into the slot "usage", as `sse` does for streams; for `latency`,
  * `throughput`, quotas and logs that count tokens. It looks at answers to POST below status 400 that are
  * `application/json` and not compressed; the bytes pass as they came and are not kept. Leave it out where nobody reads
- * the slot: each such answer is searched, and as a relayed one it goes out chunked, without its Content-Length.
+ * the slot: each such answer is searched.
  *
  * @example
  * jsonUsage();
@@ -33,6 +33,7 @@ export const jsonUsage: () => Plugin = definePlugin({
 function createRelay(x: Exchange, slot: Slot<Usage>): Relay {
   const finder = new UsageFinder();
   return {
+    observes: true,
     data(chunk) {
       if (finder.feed(chunk)) slot.set(x, finder.usage);
       return chunk;
