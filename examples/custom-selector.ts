@@ -2,9 +2,10 @@
 import { defineProxy, defineSelector, type Target } from "plugboard";
 import { mockBackend } from "plugboard/plugins";
 
-const price = (target: Target): number => Number(target.labels.price);
+// One of weight 0 is for when there is nothing else.
+const price = ({ weight, labels }: Target): number => (weight > 0 ? Number(labels.price ?? 1) : Infinity);
 
-const cheapest = defineSelector({
+export const cheapest = defineSelector({
   name: "cheapest",
   pick: (targets) => targets.reduce((a, b) => (price(a) <= price(b) ? a : b)),
 });
