@@ -96,7 +96,7 @@ function missingExport(error: unknown, context: LoadContext): Fault | undefined 
 }
 
 function thrown(error: unknown, { files }: LoadContext): Fault {
-  if (!(error instanceof Error)) return { message: `the config threw ${String(error)} while it was loaded` };
+  if (!(error instanceof Error)) return { message: `the file threw ${String(error)} while it was loaded` };
   const name = error.name === "Error" ? "" : `${error.name}: `;
   return { message: `${name}${error.message}`, place: placeInStack(error, files) };
 }

@@ -34,6 +34,25 @@ export function findConfig(directory: string): string | undefined {
  * @throws ConfigLoadError with the place in the user's files
  */
 export async function loadConfig(path: string, options: LoadOptions = {}): Promise<LoadedConfig> {
+  const { value, file, files } = await loadDefault(path, options);
+  if (isConfig(value)) return { config: value, files };
+  const has = value === undefined ? "has no default export" : `exports ${describe(value)} as default`;
+  throw new ConfigLoadError(file, files, {
+    message: `the config ${has}`,
+    fix: "export default defineProxy({ plugins: [...] })",
+  });
+}
+
+export interface LoadedDefault {
+  /** The default export; undefined when there is none. */
+  readonly value: unknown;
+  /** Absolute. */
+  readonly file: string;
+  readonly files: readonly string[];
+}
+
+/** Loads any file as a config is loaded. Throws as `loadConfig` does, but for what is exported. */
+export async function loadDefault(path: string, options: LoadOptions = {}): Promise<LoadedDefault> {
   const file = resolve(path);
   refuseMissing(file);
   const modules = await ownModules();
@@ -46,8 +65,7 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   const exported = await jiti.import<object>(file).catch((error: unknown) => {
     throw toLoadError(error, { file, files: listFiles(), modules });
   });
-  const files = listFiles();
-  return { config: readDefault(exported, file, files), files };
+  return { value: "default" in exported ? exported.default : undefined, file, files: listFiles() };
 }
 
 function refuseMissing(file: string): void {
@@ -93,16 +111,6 @@ function filesOf(file: string, jiti: Jiti, before: ReadonlySet<string>, fresh: F
 
 function isForeign(key: string): boolean {
   return /[\\/]node_modules[\\/]/u.test(key) || key.startsWith(own("core/")) || key.startsWith(own("plugins/"));
-}
-
-function readDefault(exported: object, file: string, files: readonly string[]): ProxyConfig | ConfigFunction {
-  const value: unknown = "default" in exported ? exported.default : undefined;
-  if (isConfig(value)) return value;
-  const has = value === undefined ? "has no default export" : `exports ${describe(value)} as default`;
-  throw new ConfigLoadError(file, files, {
-    message: `the config ${has}`,
-    fix: "export default defineProxy({ plugins: [...] })",
-  });
 }
 
 /** What is in it is validated later, with all that is wrong told at once. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { locate, type Position } from "../config/frame.ts";
-import { loadConfig } from "../config/load.ts";
+import { loadDefault } from "../config/load.ts";
 import { isConfigLoadError, type Place } from "../config/load-error.ts";
 import { suggest } from "../config/suggest.ts";
 
@@ -80,23 +80,23 @@ async function readJson(file: string): Promise<Source> {
   }
 }
 
+const noTable: Fault = {
+  message: "the file has no default export",
+  fix: "export default defineRouteTests({ tests: [...] })",
+};
+
 /** As a config is loaded, so that `plugboard` is the instance that is running. */
 async function readScript(file: string): Promise<Source> {
   const text = readText(file);
   try {
-    const { config: value } = await loadConfig(file);
+    const { value } = await loadDefault(file);
+    if (value === undefined) return { faults: [noTable] };
     const find = (path: readonly string[]): Position | undefined =>
       locate(text, "define-route-tests", path.join(".")) ?? locate(text, "", path.join("."));
     return { value, locate: find };
   } catch (error) {
     if (!isConfigLoadError(error)) throw error;
     const { message, fix, place } = error;
-    const isNoTable = /^the config (?:has no default|exports )/.test(message);
-    const fault = {
-      message: message.replace(/^the config /, "the file "),
-      fix: isNoTable ? "export default defineRouteTests({ tests: [...] })" : fix,
-      position: place,
-    };
-    return { faults: [fault] };
+    return { faults: [{ message, fix, position: place }] };
   }
 }

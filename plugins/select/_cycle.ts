@@ -4,9 +4,8 @@ import { createLongCycle } from "./_long-cycle.ts";
 /** Beyond so many targets a turn that looks at all of them takes too long. */
 const fewEnoughToCompare = 128;
 
-/** Turns that are remembered at most per route, 4 bytes each; at least so many, or so many for each target. */
+/** Turns that are remembered at most per route, 4 bytes each. */
 const longest = 16_384;
-const longestPerTarget = 4;
 
 /** Endless turns of one list of targets. */
 export interface Cycle {
@@ -83,7 +82,7 @@ function measure(ring: readonly Target[]): Measure {
   const weights = whole ?? given;
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const even = whole !== undefined && total === ring.length;
-  const short = total <= Math.max(longest, longestPerTarget * ring.length);
+  const short = total <= longest;
   return { weights, total, repeats: even || (whole !== undefined && short), even };
 }
 

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Exchange, Outcome, Pool, SelectorTools, Snapshot, Target } from "../../core/index.ts";
+import { clockSource } from "./_chance-and-time.ts";
 import { createMeasures } from "./_measures.ts";
 import { type Columns, createColumns, createKnownSpeeds, type Expected, noteChange } from "./_speed-columns.ts";
 import { createTypical } from "./_speed-median.ts";
@@ -17,10 +18,7 @@ export const speedEntries: {
   readonly now: v.OptionalSchema<v.GenericSchema<() => number>, () => () => number>;
 } = {
   decay: v.optional(v.pipe(v.number(), v.finite("Expected milliseconds"), v.minValue(1, "Expected 1 or more")), 10_000),
-  now: v.optional(
-    v.custom<() => number>((value) => typeof value === "function", "Expected a function that returns milliseconds"),
-    () => () => performance.now(),
-  ),
+  now: v.optional(clockSource, () => () => performance.now()),
 };
 
 export interface Speeds {

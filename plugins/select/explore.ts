@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { defineSelector, type Plugin, type Score, type Selector, type Target } from "../../core/index.ts";
+import { randomSource, clockSource } from "./_chance-and-time.ts";
 import { innerSchema, passedOn } from "./_inner-selector.ts";
 import { createMeasures } from "./_measures.ts";
 import { ofList, weightsOf } from "./_of-list.ts";
@@ -21,15 +22,8 @@ const share = "Expected a number from 0 to 1";
 const entries = {
   rate: v.pipe(v.number(share), v.minValue(0, share), v.maxValue(1, share)),
   inner: innerSchema,
-  random: v.optional(
-    v.custom<() => number>(
-      (value) => typeof value === "function",
-      "Expected a function that returns a number in [0, 1)",
-    ),
-  ),
-  now: v.optional(
-    v.custom<() => number>((value) => typeof value === "function", "Expected a function that returns milliseconds"),
-  ),
+  random: v.optional(randomSource),
+  now: v.optional(clockSource),
 } satisfies Record<keyof Options, unknown>;
 
 const schema: v.GenericSchema<Options> = v.strictObject(entries);

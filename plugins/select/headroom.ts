@@ -9,6 +9,7 @@ import {
   type Snapshot,
   type Target,
 } from "../../core/index.ts";
+import { clockSource } from "./_chance-and-time.ts";
 import { createBest, type Rate } from "./_best.ts";
 import { toDuration } from "./_duration.ts";
 import { fillUnknown } from "./_neutral.ts";
@@ -42,10 +43,7 @@ const quota = v.pipe(
 
 const entries = {
   quotas: v.optional(v.record(v.string(), quota), () => ({})),
-  now: v.optional(
-    v.custom<() => number>((value) => typeof value === "function", "Expected a function that returns milliseconds"),
-    () => Date.now,
-  ),
+  now: v.optional(clockSource, () => Date.now),
 } satisfies Record<keyof HeadroomOptions, unknown>;
 
 const schema: v.GenericSchema<HeadroomOptions, Required<HeadroomOptions>> = v.strictObject(entries);

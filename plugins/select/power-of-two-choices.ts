@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { defineSelector, type Plugin, type Score, type Target } from "../../core/index.ts";
+import { randomSource } from "./_chance-and-time.ts";
 import { isWeightless, loadOf, rateByLoad } from "./_load-heap.ts";
 import { ofList } from "./_of-list.ts";
 
@@ -9,12 +10,7 @@ export interface PowerOfTwoChoicesOptions {
 }
 
 const entries = {
-  random: v.optional(
-    v.custom<() => number>(
-      (value) => typeof value === "function",
-      "Expected a function that returns a number in [0, 1)",
-    ),
-  ),
+  random: v.optional(randomSource),
 } satisfies Record<keyof PowerOfTwoChoicesOptions, unknown>;
 
 const schema: v.GenericSchema<PowerOfTwoChoicesOptions> = v.strictObject(entries);

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { defineSelector, type Plugin } from "../../core/index.ts";
+import { randomSource } from "./_chance-and-time.ts";
 import { createLine, parts } from "./_line.ts";
 
 export interface RandomOptions {
@@ -8,12 +9,7 @@ export interface RandomOptions {
 }
 
 const entries = {
-  random: v.optional(
-    v.custom<() => number>(
-      (value) => typeof value === "function",
-      "Expected a function that returns a number in [0, 1)",
-    ),
-  ),
+  random: v.optional(randomSource),
 } satisfies Record<keyof RandomOptions, unknown>;
 
 const schema: v.GenericSchema<RandomOptions> = v.strictObject(entries);

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { defineSelector, type Exchange, type Plugin, type Selector, type Target } from "../../core/index.ts";
+import { randomSource } from "./_chance-and-time.ts";
 import { createBest } from "./_best.ts";
 import { innerSchema } from "./_inner-selector.ts";
 import { createDraw, createSum, explainParts, never, toParts } from "./_sum.ts";
@@ -39,7 +40,7 @@ const entries = {
     v.custom<NonNullable<ScoreOptions["filter"]>>(isFunction, "Expected a function that returns true or false"),
   ),
   pick: v.optional(v.picklist(["best", "random"], 'Expected "best" or "random"')),
-  random: v.optional(v.custom<() => number>(isFunction, "Expected a function that returns a number in [0, 1)")),
+  random: v.optional(randomSource),
 } satisfies Record<keyof ScoreOptions, unknown>;
 
 const schema: v.GenericSchema<ScoreOptions> = v.strictObject(entries);

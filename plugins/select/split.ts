@@ -7,6 +7,7 @@ import {
   type Selector,
   type Target,
 } from "../../core/index.ts";
+import { randomSource } from "./_chance-and-time.ts";
 import { type Arms, createArmOf, toArms } from "./_arms.ts";
 import { hashText } from "./_hash.ts";
 import { innerSchema, withInner } from "./_inner-selector.ts";
@@ -47,12 +48,7 @@ const entries = {
   label: v.optional(v.pipe(v.string(), v.nonEmpty("Expected the name of a label")), "group"),
   inner: innerSchema,
   by: v.optional(v.custom<SplitKey>(isKey, 'Expected "header:NAME" or a function that returns a string')),
-  random: v.optional(
-    v.custom<() => number>(
-      (value) => typeof value === "function",
-      "Expected a function that returns a number in [0, 1)",
-    ),
-  ),
+  random: v.optional(randomSource),
 } satisfies Record<keyof SplitOptions, unknown>;
 
 const schema: v.GenericSchema<SplitOptions, Options> = v.strictObject(entries);

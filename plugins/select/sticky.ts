@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { defineSelector, type Outcome, type Plugin, type Score, type Target } from "../../core/index.ts";
+import { clockSource } from "./_chance-and-time.ts";
 import { explainBy, innerSchema } from "./_inner-selector.ts";
 import { createKeyReader, keyNeedsBody, keySchema, type SessionKey } from "./_session-key.ts";
 
@@ -36,13 +37,7 @@ const entries = {
     v.pipe(v.number(), v.integer("Expected a whole number"), v.minValue(1, "Expected 1 or more")),
     10_000,
   ),
-  now: v.optional(
-    v.custom<() => number>(
-      (value) => typeof value === "function",
-      "Expected a function that returns the time in milliseconds",
-    ),
-    () => Date.now,
-  ),
+  now: v.optional(clockSource, () => Date.now),
 } satisfies Record<keyof AllOptions, unknown>;
 
 const schema: v.GenericSchema<AllOptions, Required<AllOptions>> = v.strictObject(entries);

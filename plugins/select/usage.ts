@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { defineSelector, type Plugin, type Selector } from "../../core/index.ts";
+import { clockSource } from "./_chance-and-time.ts";
 import { createBest, type Rate } from "./_best.ts";
 import { toDuration } from "./_duration.ts";
 import { ofList, weightsOf } from "./_of-list.ts";
@@ -26,10 +27,7 @@ const entries = {
     ),
     86_400_000,
   ),
-  now: v.optional(
-    v.custom<() => number>((value) => typeof value === "function", "Expected a function that returns milliseconds"),
-    () => () => performance.now(),
-  ),
+  now: v.optional(clockSource, () => () => performance.now()),
 } satisfies Record<keyof UsageOptions, unknown>;
 
 const schema: v.GenericSchema<UsageOptions, Required<UsageOptions>> = v.strictObject(entries);

@@ -40,7 +40,7 @@ test("tells where a syntax error is, in the config or in what it imports", async
   expect(error.place).toEqual({ file: local, line: 3, column: 3 });
 });
 
-test("tells where the config threw", async () => {
+test("tells where the file threw", async () => {
   const project = await createProject();
   const text = 'const url: string = "nowhere";\n\nexport default {\n  plugins: [new URL(url)],\n};\n';
   const error = await refusal(project, "proxy.config.ts", text);
@@ -68,7 +68,7 @@ test("takes a thrown value that is no error for what it is", async () => {
   const project = await createProject();
   const error = await refusal(project, "proxy.config.ts", 'throw "a string";');
   expect(error).toMatchObject({
-    message: "the config threw a string while it was loaded",
+    message: "the file threw a string while it was loaded",
     place: undefined,
   });
 });
