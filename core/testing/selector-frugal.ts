@@ -8,7 +8,7 @@ const picks = 2_000;
 const [rounds, patience] = [30, 1_000] as const;
 
 /** Bytes per pick: for a dozen numbers that the engine puts into boxes, or a key; not for a list of the targets. */
-const most = 512;
+const most = 256;
 
 export function frugal(test: Test, fresh: Fresh, { exchange }: Requests): void {
   test(`allocates at most ${most} bytes per pick among 100 targets`, async () => {

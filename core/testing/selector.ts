@@ -29,7 +29,7 @@ export interface SelectorSuite {
    * - `consistent` one key, one target, by nothing but the key and who is there; needs `exchange`
    * - `sticky` one key, one target, for as long as that is there; new keys are spread; needs `exchange`
    * - `measured` what attempts showed to be fast, the newest most; needs `sample`
-   * - `frugal` at most 512 bytes are allocated per pick among 100 targets: no list of them, no number for each
+   * - `frugal` at most 256 bytes are allocated per pick among 100 targets: no list of them, no number for each
    *
    * @default none
    */

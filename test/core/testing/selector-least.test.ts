@@ -174,7 +174,7 @@ describe("the law best", () => {
 });
 
 describe("the law frugal", () => {
-  const frugal = "allocates at most 512 bytes per pick among 100 targets";
+  const frugal = "allocates at most 256 bytes per pick among 100 targets";
   const claims = (create: () => Plugin) =>
     failures((run) =>
       testSelector({ test: (name, body) => name === frugal && run(name, body), create, law: "frugal" }),

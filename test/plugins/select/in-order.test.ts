@@ -3,7 +3,7 @@ import { inOrder } from "plugboard/plugins/select/in-order";
 import { fakeExchange, fakePool, fakeTargets, selectorOf, testPlugin, testSelector } from "plugboard/testing";
 import { saying, withProxy } from "./upstreams.ts";
 
-testSelector({ test, create: () => inOrder(), law: "ordered" });
+testSelector({ test, create: () => inOrder(), law: ["ordered", "frugal"] });
 
 testPlugin({ test, create: () => inOrder() });
 

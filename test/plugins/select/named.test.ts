@@ -9,7 +9,7 @@ import { testPlugin, testSelector } from "plugboard/testing";
 
 const create = () => named("turns", roundRobin());
 
-testSelector({ test, create, law: "proportional" });
+testSelector({ test, create, law: ["proportional", "frugal"] });
 
 testPlugin({
   test,

@@ -13,7 +13,7 @@ import { saying, withProxy } from "./upstreams.ts";
 
 const create = () => random({ random: seededRandom(1) });
 
-testSelector({ test, create, law: "proportional" });
+testSelector({ test, create, law: ["proportional", "frugal"] });
 
 testPlugin({
   test,

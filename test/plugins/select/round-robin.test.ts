@@ -13,7 +13,7 @@ import {
 } from "plugboard/testing";
 import { saying, withProxy } from "./upstreams.ts";
 
-testSelector({ test, create: () => roundRobin(), law: "proportional" });
+testSelector({ test, create: () => roundRobin(), law: ["proportional", "frugal"] });
 
 testPlugin({ test, create: () => roundRobin() });
 
