@@ -43,6 +43,8 @@ export type {
 } from "./contract/target.ts";
 export { env } from "./config/env.ts";
 export { suggest } from "./config/suggest.ts";
+export { watchFiles } from "./config/watch.ts";
+export type { FileWatcher, WatchOptions } from "./config/watch.ts";
 export { defineProxy } from "./define-proxy.ts";
 export { errorKinds, isProxyError, ProxyError } from "./errors.ts";
 export type { ErrorCode, ErrorSource, ProxyErrorOptions } from "./errors.ts";
@@ -50,6 +52,8 @@ export type { CandidateExplanation, Explanation } from "./explain/explanation.ts
 export { errorHeaders } from "./exchange/error-reply.ts";
 export { definePlugin, defineSelector, isPlugin } from "./plugin.ts";
 export type { Factory, Plugin, PluginDefinition, SelectorDefinition, SelectorTools } from "./plugin.ts";
+export { addressRangeHint, addressRules, isAddressRange } from "./wire/address-rules.ts";
+export type { AddressRules } from "./wire/address-rules.ts";
 export { isJson } from "./wire/media-type.ts";
 export { createProxy } from "./proxy.ts";
 export { defineRouteTests } from "./route-tests/define.ts";
@@ -64,4 +68,4 @@ export type {
   UpstreamExpectation,
 } from "./route-tests/define.ts";
 export type { ProxyOptions } from "./proxy.ts";
-export { viewTarget } from "./targets/target.ts";
+export { addressRulesOf, viewTarget } from "./targets/target.ts";

@@ -9,6 +9,9 @@ test("plugboard exports these names", () => {
   expect(Object.keys(core).toSorted()).toMatchInlineSnapshot(`
     [
       "ProxyError",
+      "addressRangeHint",
+      "addressRules",
+      "addressRulesOf",
       "createProxy",
       "definePlugin",
       "defineProxy",
@@ -17,11 +20,13 @@ test("plugboard exports these names", () => {
       "env",
       "errorHeaders",
       "errorKinds",
+      "isAddressRange",
       "isJson",
       "isPlugin",
       "isProxyError",
       "suggest",
       "viewTarget",
+      "watchFiles",
     ]
   `);
 });

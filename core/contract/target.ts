@@ -20,6 +20,11 @@ export interface TargetSpec {
   maxConcurrency?: number;
   /** In place of the route's, for those that are given. */
   timeouts?: Partial<Omit<Timeouts, "total">>;
+  /**
+   * Where its host may be: addresses, CIDR ranges, `loopback`, `private` or `any`, looked at for each new connection;
+   * never link-local and cloud metadata. For targets that somebody else names. @default not looked at
+   */
+  addresses?: readonly string[];
   /** False: known by name, and never used. @default true */
   enabled?: boolean;
 }

@@ -1,4 +1,5 @@
 import { buildConnector, Pool } from "undici";
+import type { AddressRules } from "../wire/address-rules.ts";
 
 let resetting = false;
 
@@ -19,13 +20,24 @@ function settled(): void {
   resetting = false;
 }
 
-const connector = buildConnector({ timeout: 30_000, allowH2: false });
+function createConnect(rules: AddressRules | undefined): buildConnector.connector {
+  const options = { timeout: 30_000, allowH2: false, ...(rules !== undefined && { lookup: rules.lookup }) };
+  const connector = buildConnector(options);
+  return (to, callback) =>
+    connector(to, (...outcome) => {
+      outcome[1]?.on("error", onSocketError);
+      callback(...outcome);
+    });
+}
 
-function connect(options: buildConnector.Options, callback: buildConnector.Callback): void {
-  connector(options, (...outcome) => {
-    outcome[1]?.on("error", onSocketError);
-    callback(...outcome);
-  });
+const connect = createConnect(undefined);
+
+export interface ConnectionOptions {
+  /** Milliseconds. */
+  readonly keepAlive: number;
+  readonly maxConnections: number;
+  /** Where the host may be; undefined: anywhere. */
+  readonly rules?: AddressRules | undefined;
 }
 
 /** The connections to one origin with one set of options, shared by every target and generation that asks for the same. */
@@ -34,18 +46,19 @@ export class Connection {
   readonly #origin: string;
   readonly #onOpen: (connection: Connection) => void;
   readonly #options: Pool.Options;
+  readonly rules: AddressRules | undefined;
   #pool: Pool | undefined;
   holders = 0;
 
   constructor(
     key: string,
     origin: string,
-    keepAlive: number,
-    maxConnections: number,
+    { keepAlive, maxConnections, rules }: ConnectionOptions,
     onOpen: (connection: Connection) => void,
   ) {
     this.#onOpen = onOpen;
     this.key = key;
+    this.rules = rules;
     this.#origin = origin;
     this.#options = {
       connections: maxConnections,
@@ -58,7 +71,7 @@ export class Connection {
       // Deadlines are core's, exact and per route; undici's tick every 500 ms.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect,
+      connect: rules === undefined ? connect : createConnect(rules),
     };
   }
 
@@ -86,14 +99,13 @@ export class Connections {
   /** Those with a pool; an exchange may open one after its target is gone, and that has to be closed too. */
   #open: Set<Connection> = new Set();
 
-  hold(origin: string, keepAlive: number, maxConnections: number): Connection {
-    const key = `${origin} ${keepAlive} ${maxConnections}`;
+  hold(origin: string, options: ConnectionOptions): Connection {
+    const { keepAlive, maxConnections, rules } = options;
+    const key = `${origin} ${keepAlive} ${maxConnections} ${rules?.text ?? ""}`;
     let connection = this.#all.get(key);
     if (connection === undefined) {
-      this.#all.set(
-        key,
-        (connection = new Connection(key, origin, keepAlive, maxConnections, (opened) => this.#open.add(opened))),
-      );
+      connection = new Connection(key, origin, options, (opened) => this.#open.add(opened));
+      this.#all.set(key, connection);
     }
     connection.holders += 1;
     return connection;

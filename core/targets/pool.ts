@@ -113,7 +113,7 @@ export class TargetPool implements Pool {
     const print = JSON.stringify(spec);
     if (old?.print === print) return fields.id;
     const live = this.#ledger.hold(fields.id);
-    const connection = this.#ledger.connections.hold(fields.origin, fields.keepAlive, fields.maxConnections);
+    const connection = this.#ledger.connections.hold(fields.origin, fields);
     if (old !== undefined) this.#release(old.target);
     members.set(fields.id, { print, target: new PoolTarget({ ...fields, live, connection }) });
     return fields.id;

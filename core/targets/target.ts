@@ -1,4 +1,5 @@
 import type { Target, TargetSpec } from "../contract/target.ts";
+import { type AddressRules, addressRules } from "../wire/address-rules.ts";
 import type { Connection } from "./connections.ts";
 import type { LedgerEntry } from "./ledger.ts";
 
@@ -61,10 +62,16 @@ export function viewTarget(target: Target, changes: { readonly weight?: number; 
   return target instanceof PoolTarget ? new PoolTarget(fields) : fields;
 }
 
+/** Where a target may be, for plugins that connect to it themselves; undefined: anywhere. */
+export function addressRulesOf(target: Target): AddressRules | undefined {
+  return target instanceof PoolTarget ? target.connection.rules : undefined;
+}
+
 /** What a spec says, checked; the id, weight, origin and base path filled in. */
 export interface TargetFields extends Omit<Fields, "live" | "connection"> {
   readonly keepAlive: number;
   readonly maxConnections: number;
+  readonly rules: AddressRules | undefined;
 }
 
 const controls = /[\u0000-\u0020\u007f]/;
@@ -95,6 +102,9 @@ export function toTargetFields(spec: TargetSpec): TargetFields {
   if (!(maxConcurrency >= 1)) {
     throw new Error(`target ${id} has the maxConcurrency ${maxConcurrency}; use a number from 1 on`);
   }
+  const rules = spec.addresses === undefined ? undefined : addressRules(spec.addresses);
+  const refused = rules?.refuseHost(url.hostname);
+  if (refused !== undefined) throw new Error(`target ${id} may not be at ${url.host}: ${refused}`);
   return {
     id,
     origin: `${url.protocol}//${url.host}`,
@@ -109,5 +119,6 @@ export function toTargetFields(spec: TargetSpec): TargetFields {
     enabled: spec.enabled ?? true,
     keepAlive,
     maxConnections,
+    rules,
   };
 }

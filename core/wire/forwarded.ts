@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import { ConfigError } from "../config/config-error.ts";
+import { parseRange } from "./address-rules.ts";
 
 /** Peers whose word about the client is believed. */
 export interface TrustedProxies {
@@ -22,25 +23,14 @@ export function trustedProxies(ranges: readonly string[] = []): TrustedProxies {
   };
 }
 
-function add(list: BlockList, range: string, index: number): void {
-  const [, address = "", prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(range) ?? [];
-  const family = isIP(address);
-  const most = family === 6 ? 128 : 32;
-  const bits = prefix === undefined ? most : Number(prefix);
-  if (family === 0 || bits > most) {
+function add(list: BlockList, text: string, index: number): void {
+  const range = parseRange(text);
+  if (range === undefined) {
     const fix = 'write an address or a CIDR range such as "10.0.0.0/8"';
-    throw new ConfigError([
-      {
-        plugin: "",
-        path: `trustedProxies.${index}`,
-        message: "is not an address range",
-        received: range,
-        fix,
-        index: -1,
-      },
-    ]);
+    const path = `trustedProxies.${index}`;
+    throw new ConfigError([{ plugin: "", path, message: "is not an address range", received: text, fix, index: -1 }]);
   }
-  list.addSubnet(address, bits, family === 6 ? "ipv6" : "ipv4");
+  list.addSubnet(range.address, range.bits, range.family);
 }
 
 /** The nearest address that is not a trusted proxy's: walks the list from its end, where only trusted peers wrote. */

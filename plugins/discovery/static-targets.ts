@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { definePlugin, type Plugin, type TargetSpec } from "../../core/index.ts";
+import { addressRangeHint, definePlugin, isAddressRange, type Plugin, type TargetSpec } from "../../core/index.ts";
 
 export interface StaticTargetsOptions {
   /** A string is short for `{ url }`. */
@@ -52,6 +52,7 @@ const spec: v.GenericSchema<TargetSpec> = v.strictObject({
     v.pipe(v.number(), v.integer("Expected a whole number"), v.minValue(1, "Expected 1 or more")),
   ),
   timeouts: v.optional(v.strictObject({ connect: milliseconds, headers: milliseconds, idle: milliseconds })),
+  addresses: v.optional(v.array(v.pipe(v.string(), v.check(isAddressRange, addressRangeHint)))),
   enabled: v.optional(v.boolean()),
 } satisfies Record<keyof TargetSpec, unknown>);
 

@@ -1,4 +1,4 @@
-import type { Target } from "../../core/index.ts";
+import { addressRulesOf, type Target } from "../../core/index.ts";
 import type { Prober } from "./_probe.ts";
 
 export interface ChecksOptions {
@@ -23,7 +23,7 @@ export interface Checks {
 
 interface Check {
   readonly id: string;
-  readonly origin: string;
+  readonly target: Target;
   /** Undefined until the first probe. */
   up: boolean | undefined;
   /** Probes in a row that said the opposite of `up`. */
@@ -37,7 +37,7 @@ export function createChecks(options: ChecksOptions): Checks {
 
   async function probe(check: Check): Promise<void> {
     const cancel = (check.running = new AbortController());
-    const failure = await options.prober.probe(check.origin, cancel);
+    const failure = await options.prober.probe(check.target, cancel);
     check.running = undefined;
     // What a target said that has left meanwhile concerns nobody.
     if (checks.get(check.id) !== check) return;
@@ -54,12 +54,12 @@ export function createChecks(options: ChecksOptions): Checks {
     async follow(targets, trusted) {
       if (stopped) return;
       const present = new Map(targets.map((target) => [target.id, target]));
-      for (const check of checks.values()) if (present.get(check.id)?.origin !== check.origin) forget(check);
+      for (const check of checks.values()) if (!isSame(present.get(check.id), check.target)) forget(check);
       const added = [...present.values()].filter(({ id }) => !checks.has(id));
       await Promise.all(
         added.map((target) => {
-          const { id, origin } = target;
-          const check: Check = { id, origin, up: trusted?.has(target) || undefined, streak: 0, running: undefined };
+          const { id } = target;
+          const check: Check = { id, target, up: trusted?.has(target) || undefined, streak: 0, running: undefined };
           checks.set(id, check);
           return probe(check);
         }),
@@ -73,6 +73,11 @@ export function createChecks(options: ChecksOptions): Checks {
       for (const check of checks.values()) forget(check);
     },
   };
+}
+
+/** What is probed has not changed. */
+function isSame(now: Target | undefined, before: Target): boolean {
+  return now?.origin === before.origin && addressRulesOf(now)?.text === addressRulesOf(before)?.text;
 }
 
 /** Counts one probe; true if it was the one that turns the target. */

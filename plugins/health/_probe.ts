@@ -1,4 +1,5 @@
 import { Agent } from "undici";
+import { type AddressRules, addressRulesOf, type Target } from "../../core/index.ts";
 
 /** One status or an inclusive range of them. */
 export type Expected = number | readonly [from: number, to: number];
@@ -13,17 +14,26 @@ export interface ProbeSettings {
 
 export interface Prober {
   /** One GET; why it failed, or undefined when it passed. Never rejects. */
-  probe(origin: string, cancel: AbortController): Promise<string | undefined>;
+  probe(target: Target, cancel: AbortController): Promise<string | undefined>;
   close(): Promise<void>;
 }
 
 /** Probes over connections of its own, made on first use. */
 export function createProber(settings: ProbeSettings): Prober {
   const { path, timeout, headers, expect, maxBytes } = settings;
-  let agent: Agent | undefined;
+  /** By where the targets may be. */
+  const agents = new Map<string | undefined, Agent>();
+
+  function agentFor(target: Target): Agent {
+    const rules = addressRulesOf(target);
+    let agent = agents.get(rules?.text);
+    if (agent === undefined) agents.set(rules?.text, (agent = createAgent(timeout, rules)));
+    return agent;
+  }
+
   return {
-    async probe(origin, cancel) {
-      agent ??= createAgent(timeout);
+    async probe(target, cancel) {
+      const { origin } = target;
       let late = false;
       const timer = setTimeout(() => {
         late = true;
@@ -31,7 +41,7 @@ export function createProber(settings: ProbeSettings): Prober {
       }, timeout);
       try {
         const { signal } = cancel;
-        const { statusCode, body } = await agent.request({ origin, path, method: "GET", headers, signal });
+        const { statusCode, body } = await agentFor(target).request({ origin, path, method: "GET", headers, signal });
         await readUpTo(body, maxBytes);
         return accepts(expect, statusCode) ? undefined : `status ${statusCode}`;
       } catch (error) {
@@ -41,17 +51,18 @@ export function createProber(settings: ProbeSettings): Prober {
       }
     },
     async close() {
-      await agent?.destroy();
-      agent = undefined;
+      const open = [...agents.values()];
+      agents.clear();
+      await Promise.all(open.map((agent) => agent.destroy()));
     },
   };
 }
 
-function createAgent(timeout: number): Agent {
+function createAgent(timeout: number, rules: AddressRules | undefined): Agent {
   return new Agent({
     // A connection for each probe: it shows that the target still accepts, and no idle one can die under it.
     pipelining: 0,
-    connect: { timeout },
+    connect: { timeout, ...(rules !== undefined && { lookup: rules.lookup }) },
     // The deadline is the prober's own timer; undici's tick every 500 ms.
     headersTimeout: 0,
     bodyTimeout: 0,

@@ -8,22 +8,22 @@ import { deferred, within } from "../../wire/waiting.ts";
 
 test("one origin with one set of options has one set of connections", () => {
   const connections = new Connections();
-  const one = connections.hold("http://a.test", 4_000, 10);
-  expect(connections.hold("http://a.test", 4_000, 10)).toBe(one);
-  expect(connections.hold("http://a.test", 2_000, 10)).not.toBe(one);
-  expect(connections.hold("http://a.test", 4_000, 11)).not.toBe(one);
-  expect(connections.hold("http://b.test", 4_000, 10)).not.toBe(one);
+  const one = connections.hold("http://a.test", { keepAlive: 4_000, maxConnections: 10 });
+  expect(connections.hold("http://a.test", { keepAlive: 4_000, maxConnections: 10 })).toBe(one);
+  expect(connections.hold("http://a.test", { keepAlive: 2_000, maxConnections: 10 })).not.toBe(one);
+  expect(connections.hold("http://a.test", { keepAlive: 4_000, maxConnections: 11 })).not.toBe(one);
+  expect(connections.hold("http://b.test", { keepAlive: 4_000, maxConnections: 10 })).not.toBe(one);
 });
 
 test("they are kept while anyone holds them, and made anew when the last one let go", () => {
   const connections = new Connections();
-  const one = connections.hold("http://a.test", 4_000, 10);
-  connections.hold("http://a.test", 4_000, 10);
+  const one = connections.hold("http://a.test", { keepAlive: 4_000, maxConnections: 10 });
+  connections.hold("http://a.test", { keepAlive: 4_000, maxConnections: 10 });
   connections.release(one);
-  expect(connections.hold("http://a.test", 4_000, 10)).toBe(one);
+  expect(connections.hold("http://a.test", { keepAlive: 4_000, maxConnections: 10 })).toBe(one);
   connections.release(one);
   connections.release(one);
-  expect(connections.hold("http://a.test", 4_000, 10)).not.toBe(one);
+  expect(connections.hold("http://a.test", { keepAlive: 4_000, maxConnections: 10 })).not.toBe(one);
 });
 
 /** An upstream that counts its connections, a proxy whose targets a test changes. */
