@@ -16,11 +16,15 @@ export interface StrictOptions {
   readonly repeatable?: readonly string[];
   /** Any number of words may follow. */
   readonly variadic?: boolean;
+  /** Words behind `--` are taken as they are. */
+  readonly rest?: boolean;
 }
 
 export interface StrictArgs {
   /** Each value of a flag that may be given more than once. */
   all(name: string): readonly string[];
+  /** What stands behind `--`; undefined without it. */
+  readonly rest: readonly string[] | undefined;
 }
 
 /**
@@ -29,13 +33,14 @@ export interface StrictArgs {
 export function checkArgs(
   raw: readonly string[],
   defs: ArgsDef,
-  { repeatable = [], variadic = false }: StrictOptions = {},
+  { repeatable = [], variadic = false, rest = false }: StrictOptions = {},
 ): StrictArgs {
   const flags = listFlags({ ...defs, ...builtIn });
   const room = variadic ? Infinity : Object.values(defs).filter(({ type }) => type === "positional").length;
   const values = new Map<string, string[]>();
   let positionals = 0;
-  for (const token of tokensOf(raw, flags)) {
+  const end = rest ? raw.indexOf("--") : -1;
+  for (const token of tokensOf(end === -1 ? raw : raw.slice(0, end), flags)) {
     if (token.kind === "option") readOption(token, flags, values);
     else if (token.kind === "positional" && ++positionals > room) throw unexpected(token.value);
   }
@@ -43,7 +48,7 @@ export function checkArgs(
     if (given.length > 1 && !repeatable.includes(name))
       throw usageError(`--${name} is given ${given.length} times`, "give it once");
   }
-  return { all: (name) => values.get(name) ?? [] };
+  return { all: (name) => values.get(name) ?? [], rest: end === -1 ? undefined : raw.slice(end + 1) };
 }
 
 interface OptionToken {

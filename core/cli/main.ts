@@ -1,164 +1,15 @@
 #!/usr/bin/env node
 import { stripVTControlCharacters } from "node:util";
-import {
-  type ArgDef,
-  type ArgsDef,
-  type CommandDef,
-  type ParsedArgs,
-  defineCommand,
-  renderUsage,
-  runCommand,
-} from "citty";
+import { renderUsage } from "citty";
 import { suggest } from "../config/suggest.ts";
-import { checkArgs, hintAt, type StrictArgs, type StrictOptions } from "./args.ts";
+import { hintAt } from "./args.ts";
+import { beforeRest, type Command } from "./command.ts";
+import { check, explain, init, serve, test } from "./commands.ts";
 import { Failure, usageError } from "./failure.ts";
 import { createOutput } from "./output.ts";
 import { version } from "./version.ts";
 
-const config = {
-  type: "string",
-  alias: "c",
-  valueHint: "file",
-  description: "Config file, proxy.config.{ts,mts,js,mjs} by default",
-} as const satisfies ArgDef;
-
-const serve = command({
-  name: "serve",
-  description: "Serve a config; what plugboard does without a command",
-  args: {
-    config,
-    port: {
-      type: "string",
-      alias: "p",
-      valueHint: "number",
-      description: "Port, before $PORT and the config's; 8000 by default",
-    },
-    host: {
-      type: "string",
-      valueHint: "host",
-      description: "Address to listen on, 127.0.0.1 by default; 0.0.0.0 for all",
-    },
-    https: { type: "boolean", description: "Serve HTTPS with a self-signed certificate" },
-    watch: { type: "boolean", alias: "w", description: "Reload when the config or a file that it imports changes" },
-    target: {
-      type: "string",
-      alias: "t",
-      valueHint: "url",
-      description: "Serve these servers without a config; may be repeated",
-    },
-    select: {
-      type: "string",
-      valueHint: "selector",
-      description: "How --target picks a server, round-robin by default",
-    },
-    json: { type: "boolean", description: "One JSON object per line on what happens" },
-  },
-  repeatable: ["target"],
-  async run({ config: file, port, host, https = false, watch = false, json = false, select }, { all }) {
-    const { serve: run } = await import("./serve.ts");
-    await run({ config: file, port, host, https, watch, json, targets: all("target"), select });
-  },
-});
-
-const init = command({
-  name: "init",
-  description: "Write a proxy.config.ts to start from, which runs at once",
-  args: { force: { type: "boolean", description: "Overwrite the one that is there" } },
-  async run({ force = false }) {
-    const { init: run } = await import("./init.ts");
-    await run({ force });
-  },
-});
-
-const check = command({
-  name: "check",
-  description: "Validate a config without serving it, and show what runs in which order",
-  args: { config },
-  async run({ config: file }) {
-    const { check: run } = await import("./check.ts");
-    await run({ config: file });
-  },
-});
-
-const explain = command({
-  name: "explain",
-  description: "Show what a request would do, phase by phase, without sending it",
-  args: {
-    method: {
-      type: "positional",
-      required: false,
-      description: "Method of the request, as in: explain POST /v1/chat/completions",
-    },
-    path: { type: "positional", required: false, description: "Path of the request" },
-    model: { type: "string", alias: "m", valueHint: "name", description: "Explain a chat request for this model" },
-    body: { type: "string", valueHint: "file", description: "File with the request's body; - for standard input" },
-    header: {
-      type: "string",
-      alias: "H",
-      valueHint: "name: value",
-      description: "Header of the request; may be repeated",
-    },
-    n: { type: "string", valueHint: "count", description: "Draw this many times, and show how they spread" },
-    seed: { type: "string", valueHint: "number", description: "Make chance repeatable" },
-    config,
-    json: { type: "boolean", description: "As one JSON object" },
-  },
-  repeatable: ["header"],
-  async run({ method, path, model, body, n, seed, config: file, json = false }, { all }) {
-    const { explain: run } = await import("./explain.ts");
-    const target = [method, path].filter((part) => part !== undefined);
-    await run({ config: file, model, target, body, headers: all("header"), json, n, seed });
-  },
-});
-
-const test = command({
-  name: "test",
-  description: "Run tables of requests and expected routes against a config, without a network",
-  args: {
-    files: {
-      type: "positional",
-      required: false,
-      description: "Tables to run, routes.{yaml,yml,json,ts} beside the config by default",
-    },
-    config,
-    json: { type: "boolean", description: "As one JSON object" },
-  },
-  variadic: true,
-  async run({ _: files, config: file, json = false }) {
-    const { test: run } = await import("./test.ts");
-    await run({ files, config: file, json });
-  },
-});
-
 const commands: Readonly<Record<string, Command>> = { serve, init, check, explain, test };
-
-interface Command {
-  readonly definition: CommandDef;
-  run(raw: readonly string[]): Promise<void>;
-}
-
-interface CommandOptions<A extends ArgsDef> extends StrictOptions {
-  readonly name: string;
-  readonly description: string;
-  readonly args: A;
-  run(args: ParsedArgs<A>, strict: StrictArgs): Promise<void>;
-}
-
-/** A citty command that is strict about what it is given. */
-function command<A extends ArgsDef>(options: CommandOptions<A>): Command {
-  const { name, description, args, run } = options;
-  const definition = defineCommand({
-    meta: { name: `plugboard ${name}`, version, description },
-    args,
-    run: (context) => run(context.args, checkArgs(context.rawArgs, args, options)),
-  });
-  return {
-    definition: { meta: definition.meta, args },
-    async run(raw) {
-      await runCommand(definition, { rawArgs: [...raw] });
-    },
-  };
-}
 
 async function main(raw: readonly string[]): Promise<void> {
   const [first = ""] = raw;
@@ -178,7 +29,8 @@ async function runNamed(name: string, raw: readonly string[]): Promise<void> {
 }
 
 function asksForHelp(raw: readonly string[]): boolean {
-  return raw.includes("--help") || raw.includes("-h");
+  const own = beforeRest(raw);
+  return own.includes("--help") || own.includes("-h");
 }
 
 function usage(): Promise<string> {
