@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
+import { isPlugin, type Plugin } from "plugboard";
 import * as plugins from "plugboard/plugins";
 
 const root = new URL("../../", import.meta.url);
@@ -35,9 +36,12 @@ describe.each(paths)("%s", (path) => {
     expect(plugins).toHaveProperty(toFactoryName(path), file[toFactoryName(path)]);
   });
 
-  test("makes a plugin with the name of the file", () => {
-    const factory = (plugins as unknown as Record<string, () => { name: string }>)[toFactoryName(path)];
-    expect(factory?.().name).toBe(basename(path));
+  test("makes a plugin with the name of the file, or as a preset several", () => {
+    const factory = (plugins as unknown as Record<string, () => Plugin | readonly Plugin[]>)[toFactoryName(path)];
+    const made = factory?.();
+    if (!path.startsWith("preset/")) return expect(made).toHaveProperty("name", basename(path));
+    expect(made).toHaveProperty("length", expect.any(Number));
+    expect([made].flat().every(isPlugin)).toBe(true);
   });
 
   test("has a test where one looks for it", () => {
