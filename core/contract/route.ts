@@ -39,6 +39,10 @@ export interface Route {
   readonly selector: Selector;
   readonly retry: RetryPolicy;
   readonly timeouts: Timeouts;
+  /** Its targets that are available; the same frozen array until the pool changes. */
+  candidates(): readonly Target[];
+  /** All it could use were they available. */
+  possible(): readonly Target[];
 }
 
 export interface RetryOptions {
