@@ -12,7 +12,7 @@ export function noTargets(x: ActiveExchange): ProxyError {
   if (route.possible().length === 0 && route.narrow(route.pool.snapshot.disabled).length > 0)
     return new ProxyError("model_disabled", `No enabled providers available${forModel}.`, { phase });
   const left = cooldown(route);
-  if (left === undefined) return new ProxyError("no_targets", `No healthy services available${forModel}.`, { phase });
+  if (left === undefined) return new ProxyError("no_targets", `No healthy services available${forModel}`, { phase });
   const text = `All services${forModel} are cooling down; the first is back in ${left} s.`;
   return new ProxyError("cooling_down", text, { phase, retryAfter: left });
 }

@@ -18,9 +18,13 @@ export interface Prober {
   close(): Promise<void>;
 }
 
+/** Under way at once: thousands of targets must not use up the descriptors that their requests need. */
+const mostProbes = 256;
+
 /** Probes over connections of its own, made on first use. */
 export function createProber(settings: ProbeSettings): Prober {
   const { path, timeout, headers, expect, maxBytes } = settings;
+  const turn = createTurns(mostProbes);
   /** By where the targets may be. */
   const agents = new Map<string | undefined, Agent>();
 
@@ -34,6 +38,7 @@ export function createProber(settings: ProbeSettings): Prober {
   return {
     async probe(target, cancel) {
       const { origin } = target;
+      await turn.take();
       let late = false;
       const timer = setTimeout(() => {
         late = true;
@@ -48,12 +53,36 @@ export function createProber(settings: ProbeSettings): Prober {
         return late ? `no answer within ${timeout} ms` : toReason(error);
       } finally {
         clearTimeout(timer);
+        turn.leave();
       }
     },
     async close() {
       const open = [...agents.values()];
       agents.clear();
       await Promise.all(open.map((agent) => agent.destroy()));
+    },
+  };
+}
+
+interface Turns {
+  take(): Promise<void> | undefined;
+  leave(): void;
+}
+
+/** Lets so many at a time. */
+function createTurns(most: number): Turns {
+  const waiting: (() => void)[] = [];
+  let under = 0;
+  return {
+    take() {
+      if (under === most) return new Promise((resolve) => void waiting.push(resolve));
+      under += 1;
+      return undefined;
+    },
+    leave() {
+      const next = waiting.shift();
+      if (next === undefined) under -= 1;
+      else next();
     },
   };
 }

@@ -109,7 +109,7 @@ describe("a request that nothing resolves", () => {
     const response = await proxy.fetch(new Request("http://proxy/p"));
     expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
     expect(await response.json()).toMatchObject({
-      error: { code: "no_targets", message: "No healthy services available for model 'm'." },
+      error: { code: "no_targets", message: "No healthy services available for model 'm'" },
     });
   });
 });

@@ -109,10 +109,10 @@ describe("the model of a request", () => {
 
   test("whose services are all down is a 503 too, and so is a request without one", async () => {
     const all = await stage(two, down("a", "b"));
-    expect(await all.ask("x")).toMatchObject({ status: 503, message: "No healthy services available for model 'x'." });
+    expect(await all.ask("x")).toMatchObject({ status: 503, message: "No healthy services available for model 'x'" });
     expect(await all.ask({ body: "{}", headers: json })).toMatchObject({
       status: 503,
-      message: "No healthy services available.",
+      message: "No healthy services available",
     });
   });
 });
