@@ -23,6 +23,7 @@ export * from "./select/prefix.ts";
 export * from "./select/priority.ts";
 export * from "./resolve/providers.ts";
 export * from "./select/random.ts";
+export * from "./fleet/registry.ts";
 export * from "./select/round-robin.ts";
 export * from "./stats/routing-headers.ts";
 export * from "./select/score.ts";

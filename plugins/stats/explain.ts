@@ -44,9 +44,9 @@ export const explain: (options?: ExplainOptions) => Plugin = definePlugin({
   },
 });
 
-/** Undefined is a request without a socket, made in this process. */
+/** Without an address it is a request without a socket, made in this process. */
 function isLoopback(address: string | undefined): boolean {
-  return address === undefined || address === "::1" || /^(::ffff:)?127\./.test(address);
+  return address === undefined || address === "" || address === "::1" || /^(::ffff:)?127\./.test(address);
 }
 
 function toRequest(query: URLSearchParams): ExplainRequest {

@@ -73,6 +73,11 @@ test.each([
   expect(await response.text()).toContain(says.replaceAll('"', '\\"'));
 });
 
+test("answers a request without a socket, which this process made", async () => {
+  const { proxy } = await started();
+  expect((await proxy.fetch(new Request("http://proxy/explain?model=fast"))).status).toBe(200);
+});
+
 test("does not answer what a proxy forwarded from elsewhere, unless it is open", async () => {
   const { proxy } = await started();
   const forwarded = { headers: { "x-forwarded-for": "203.0.113.9" } };
