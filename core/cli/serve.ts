@@ -1,15 +1,15 @@
 import { formatWithOptions } from "node:util";
 import { type ConsolaReporter, consola } from "consola";
-import type { ProxyConfig } from "../contract/proxy.ts";
+import type { Proxy, ProxyConfig } from "../contract/proxy.ts";
 import { createProxy } from "../proxy.ts";
 import { parsePort } from "./args.ts";
 import { listTargets, showReadiness } from "./banner.ts";
 import { type ConfigSource, configPath, readConfig, shorten, toFailure } from "./config-source.ts";
-import { usageError } from "./failure.ts";
-import { listen } from "./listen.ts";
-import { createOutput, note, type Output } from "./output.ts";
+import { Failure, usageError } from "./failure.ts";
+import { type Address, listen } from "./listen.ts";
+import { createOutput, done, note, type Output } from "./output.ts";
 import { quickConfig } from "./quick-config.ts";
-import { createReloader } from "./reloader.ts";
+import { createReloader, type Reloader } from "./reloader.ts";
 import { handleSignals } from "./signals.ts";
 import { version } from "./version.ts";
 
@@ -30,17 +30,32 @@ const limits = { drainDelay: 2_000, drainIdle: 3_000 };
 /** Starts to serve, and goes on until a signal ends the process. */
 export async function serve(options: ServeOptions): Promise<void> {
   refuseContradictions(options);
-  const chooseAddress = addressChooser(options);
+  const { https, watch, json } = options;
+  await serveSource({ https, watch, json, readSource: () => readSource(options), address: addressChooser(options) });
+}
+
+export interface SourceOptions extends Pick<ServeOptions, "https" | "watch" | "json"> {
+  readSource(): Promise<ConfigSource>;
+  /** Where a config is served. */
+  address(config: ProxyConfig): { port: number; host: string };
+  /** What stands in the place of the config file, and more fields for the event. @default nothing */
+  readonly shown?: { readonly config: string; readonly fields: object };
+  /** Without a config file, SIGHUP sets the same config up anew, as its plugins may read files. @default false */
+  readonly again?: boolean;
+}
+
+/** Serves what is read, and goes on until a signal ends the process. */
+export async function serveSource(options: SourceOptions): Promise<void> {
+  const { https, address: chooseAddress } = options;
   const output = createOutput(options.json);
   if (options.json) consola.setReporters([jsonReporter]);
   const started = handleSignals(output);
-  const source = await readSource(options);
-  const { config, file } = source;
+  const source = await options.readSource();
+  const { config } = source;
   const proxy = await createProxy(config, { limits }).catch((error: unknown) => {
     throw toFailure(error, source);
   });
-  const addressOf = (next: ProxyConfig): string => showAddress(chooseAddress(next));
-  const reloader = file === undefined ? undefined : createReloader({ proxy, file, source, output, addressOf });
+  const reloader = reloaderOf(options, source, proxy, output);
   started({
     active: () => proxy.status().active,
     reload: () => (reloader === undefined ? tellNoReload(output) : reloader.reload("SIGHUP")),
@@ -49,13 +64,43 @@ export async function serve(options: ServeOptions): Promise<void> {
       return proxy.close({ deadline });
     },
   });
-  const address = await listen(proxy, { ...chooseAddress(config), https: options.https }).catch(
-    async (error: unknown) => {
-      await proxy.close({ deadline: 0 });
-      throw error;
-    },
-  );
+  const address = await listen(proxy, { ...chooseAddress(config), https }).catch(async (error: unknown) => {
+    await proxy.close({ deadline: 0 });
+    throw error;
+  });
   if (options.watch) reloader?.watch();
+  tellReady(options, source, proxy, { output, address });
+}
+
+function reloaderOf(
+  { address, again = false }: SourceOptions,
+  source: ConfigSource,
+  proxy: Proxy,
+  output: Output,
+): Reloader | undefined {
+  const { file } = source;
+  const addressOf = (next: ProxyConfig): string => showAddress(address(next));
+  if (file !== undefined) return createReloader({ proxy, file, source, output, addressOf });
+  if (!again) return undefined;
+  return { reload: (reason) => void setUpAgain(proxy, source, output, reason), watch() {}, close() {} };
+}
+
+async function setUpAgain(proxy: Proxy, source: ConfigSource, output: Output, reason: string): Promise<void> {
+  try {
+    const { generation } = await proxy.reload(source.config);
+    output.tell("reloaded", done(`reloaded: ${reason}`), { generation, reason });
+  } catch (error) {
+    const { message, fix, problems } = toFailure(error, source);
+    output.warn("reload-failed", new Failure(2, `not reloaded, what runs stays: ${message}`, { fix, problems }));
+  }
+}
+
+function tellReady(
+  { watch, shown }: SourceOptions,
+  { file }: ConfigSource,
+  proxy: Proxy,
+  { output, address }: { readonly output: Output; readonly address: Address },
+): void {
   const { plugins } = proxy.status();
   const ready = {
     ...address,
@@ -64,9 +109,11 @@ export async function serve(options: ServeOptions): Promise<void> {
     targets: listTargets(proxy.pools()),
     ms: Math.round(performance.now()),
   };
-  const watched = options.watch ? " (watched)" : "";
-  output.tell("ready", showReadiness({ ...ready, config: file && `${shorten(file)}${watched}` }), {
+  const watched = watch ? " (watched)" : "";
+  const config = file === undefined ? shown?.config : `${shorten(file)}${watched}`;
+  output.tell("ready", showReadiness({ ...ready, config }), {
     ...ready,
+    ...shown?.fields,
     config: file,
     pid: process.pid,
   });

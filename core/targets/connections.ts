@@ -31,6 +31,14 @@ function createConnect(rules: AddressRules | undefined): buildConnector.connecto
 }
 
 const connect = createConnect(undefined);
+const ruled: WeakMap<AddressRules, buildConnector.connector> = new WeakMap();
+
+/** One for all connections that are held to the same rules. */
+function connectWithin(rules: AddressRules): buildConnector.connector {
+  let found = ruled.get(rules);
+  if (found === undefined) ruled.set(rules, (found = createConnect(rules)));
+  return found;
+}
 
 export interface ConnectionOptions {
   /** Milliseconds. */
@@ -71,7 +79,7 @@ export class Connection {
       // Deadlines are core's, exact and per route; undici's tick every 500 ms.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: rules === undefined ? connect : createConnect(rules),
+      connect: rules === undefined ? connect : connectWithin(rules),
     };
   }
 

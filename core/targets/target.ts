@@ -67,12 +67,28 @@ export function addressRulesOf(target: Target): AddressRules | undefined {
   return target instanceof PoolTarget ? target.connection.rules : undefined;
 }
 
+const rulesByText = new Map<string, AddressRules>();
+
+/** The same for the same ranges: thousands of targets of one source have them in common. */
+function rulesFor(ranges: readonly string[]): AddressRules {
+  const text = ranges.join(" ");
+  const known = rulesByText.get(text);
+  if (known !== undefined) return known;
+  if (rulesByText.size >= mostRules) rulesByText.clear();
+  const rules = addressRules(ranges);
+  rulesByText.set(text, rules);
+  return rules;
+}
+
 /** What a spec says, checked; the id, weight, origin and base path filled in. */
 export interface TargetFields extends Omit<Fields, "live" | "connection"> {
   readonly keepAlive: number;
   readonly maxConnections: number;
   readonly rules: AddressRules | undefined;
 }
+
+/** Different lists of ranges that are remembered. */
+const mostRules = 100;
 
 const controls = /[\u0000-\u0020\u007f]/;
 
@@ -102,7 +118,7 @@ export function toTargetFields(spec: TargetSpec): TargetFields {
   if (!(maxConcurrency >= 1)) {
     throw new Error(`target ${id} has the maxConcurrency ${maxConcurrency}; use a number from 1 on`);
   }
-  const rules = spec.addresses === undefined ? undefined : addressRules(spec.addresses);
+  const rules = spec.addresses === undefined ? undefined : rulesFor(spec.addresses);
   const refused = rules?.refuseHost(url.hostname);
   if (refused !== undefined) throw new Error(`target ${id} may not be at ${url.host}: ${refused}`);
   return {

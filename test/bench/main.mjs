@@ -1,16 +1,18 @@
-// npm run bench [-- proxy | start | select] [options]
+// npm run bench [-- proxy | start | select | registry] [options]
 import { existsSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { describeMachine } from "./machine.mjs";
 import { benchProxy } from "./proxy.mjs";
+import { benchRegistry } from "./registry.mjs";
 import { benchSelect } from "./select.mjs";
 import { benchStart } from "./start.mjs";
 import { renderTable } from "./table.mjs";
 
-const usage = `npm run bench                   everything, in under eight minutes
+const usage = `npm run bench                   everything, in under ten minutes
 npm run bench -- proxy          requests, streams, latency and memory against other proxies
 npm run bench -- start          time to the first answer, idle memory, size of an installation
 npm run bench -- select         nanoseconds per pick of each selector
+npm run bench -- registry       ten thousand services: their heartbeats, and the way of a change to the router
 
   --only a,b       these subjects (pipe is always among them)
   --scenario a,b   post-1k, post-64k, streams, latency, memory
@@ -19,7 +21,7 @@ npm run bench -- select         nanoseconds per pick of each selector
   --json FILE      all samples
   --check          exit code 1 if a goal is missed`;
 
-const benches = { proxy: benchProxy, start: benchStart, select: benchSelect };
+const benches = { proxy: benchProxy, start: benchStart, select: benchSelect, registry: benchRegistry };
 
 try {
   await main();
