@@ -17,7 +17,7 @@ export interface Fields {
   readonly lease: number | undefined;
 }
 
-export const serviceName = /^[A-Za-z0-9][\w.:@+-]{0,127}$/;
+export const serviceName: RegExp = /^[A-Za-z0-9][\w.:@+-]{0,127}$/;
 
 type Read<T> = (value: unknown, field: string) => T;
 

@@ -180,4 +180,11 @@ redis.call('HSET', KEYS[1], 'seen', int(now))
 return {epoch, tonumber(state[3] or 0), outage}
 `;
 
-export const scripts = { register, change, remove, read, restore, pulse } as const;
+export const scripts: Readonly<Record<"register" | "change" | "remove" | "read" | "restore" | "pulse", string>> = {
+  register,
+  change,
+  remove,
+  read,
+  restore,
+  pulse,
+};
