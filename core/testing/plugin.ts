@@ -5,6 +5,7 @@ import { Generation } from "../generation/generation.ts";
 import type { Plugin, PluginInstance } from "../plugin.ts";
 import { ProxyState } from "../proxy-state.ts";
 import { createProxy } from "../proxy.ts";
+import { assertNoMoreHandles, openHandles } from "./handles.ts";
 import { seededRandom } from "../seeded-random.ts";
 
 /** `test` of vitest, node:test, jest or mocha. */
@@ -63,20 +64,20 @@ export function testPlugin({ test, create, others = () => [], badOptions = [] }:
   });
 
   test("opens nothing before it is started", async () => {
-    const before = await resources();
+    const before = await openHandles();
     create();
-    await assertNoMore(before);
+    await assertNoMoreHandles(before);
   });
 
   test("closes twice and leaves nothing open", async () => {
-    const before = await resources();
+    const before = await openHandles();
     // More than once: a timer of the runner that ends meanwhile would make up for one that is left.
     for (let round = 0; round < 4; round++) {
       const proxy = await start(create());
       await proxy.close();
       await proxy.close();
     }
-    await assertNoMore(before);
+    await assertNoMoreHandles(before);
   });
 
   test("goes on when another instance is closed", async () => {
@@ -147,25 +148,4 @@ async function status(proxy: Proxy): Promise<number> {
   const response = await proxy.fetch(new Request("http://proxy/contract-suite"));
   await response.arrayBuffer();
   return response.status;
-}
-
-/** Kinds of what keeps the process alive, once what was about to open or to close has done so. */
-async function resources(): Promise<string[]> {
-  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => void setImmediate(resolve));
-  return process.getActiveResourcesInfo();
-}
-
-/** A runner has timers and sockets of its own that come and go: only what stays for half a second is a leak. */
-async function assertNoMore(before: readonly string[]): Promise<void> {
-  const deadline = performance.now() + 500;
-  let more: string[];
-  do {
-    const rest = [...before];
-    more = (await resources()).filter((kind) => {
-      const index = rest.indexOf(kind);
-      if (index !== -1) rest.splice(index, 1);
-      return index === -1;
-    });
-  } while (more.length > 0 && performance.now() < deadline);
-  assert.deepEqual(more, [], "still open");
 }

@@ -18,7 +18,7 @@ const schema = v.strictObject({
 } satisfies { [K in keyof Required<InfinilmStatusOptions>]: v.GenericSchema<InfinilmStatusOptions[K], unknown> });
 
 /**
- * Serves the pages of InfiniLM's router: `/health`, `/status`, `/stats`, `/services`.
+ * Serves the `/health`, `/status`, `/stats` and `/services` of InfiniLM's router.
  *
  * For whoever watches that router and shall not notice that another one took its place; fields have its names and
  * units, and each service also its `verdicts`. `/health` is always 200. Services of a registry show what they were
