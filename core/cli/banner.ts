@@ -17,7 +17,8 @@ export interface Readiness {
   /** The config as it is shown; undefined when there is no file. */
   readonly config: string | undefined;
   readonly plugins: readonly string[];
-  readonly targets: readonly TargetLine[];
+  /** Undefined for what has none. */
+  readonly targets: readonly TargetLine[] | undefined;
   /** Milliseconds since the process started. */
   readonly ms: number;
 }
@@ -29,7 +30,7 @@ export function showReadiness({ version, urls, config, plugins, targets, ms }: R
   const rows: (readonly [string, readonly string[]])[] = [
     ["config", [config ?? colors.dim("none, made of --target")]],
     ["plugins", wrap(plugins)],
-    ["targets", showTargets(targets)],
+    ...(targets === undefined ? [] : [["targets", showTargets(targets)] as const]),
   ];
   const [first = "", ...others] = urls;
   return [

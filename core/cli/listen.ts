@@ -27,7 +27,7 @@ export async function listen(proxy: Proxy, options: ListenOptions): Promise<Addr
 }
 
 /** In words, if it is about listening at all. */
-function explainListenError(error: unknown, { port, host }: { port: number; host: string }): unknown {
+export function explainListenError(error: unknown, { port, host }: { port: number; host: string }): unknown {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   const failure = (message: string, fix: string): Failure => new Failure(1, message, { fix, cause: error });
   if (code === "EADDRINUSE") return failure(`port ${port} is in use`, "stop what listens there or pass --port");

@@ -39,7 +39,7 @@ export interface SourceOptions extends Pick<ServeOptions, "https" | "watch" | "j
   /** Where a config is served. */
   address(config: ProxyConfig): { port: number; host: string };
   /** What stands in the place of the config file, and more fields for the event. @default nothing */
-  readonly shown?: { readonly config: string; readonly fields: object };
+  readonly shown?: { readonly config: string; readonly fields: object; readonly targets?: false };
   /** Without a config file, SIGHUP sets the same config up anew, as its plugins may read files. @default false */
   readonly again?: boolean;
 }
@@ -106,7 +106,7 @@ function tellReady(
     ...address,
     version,
     plugins,
-    targets: listTargets(proxy.pools()),
+    targets: shown?.targets === false ? undefined : listTargets(proxy.pools()),
     ms: Math.round(performance.now()),
   };
   const watched = watch ? " (watched)" : "";

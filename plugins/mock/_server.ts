@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { answer, type Model } from "./_endpoints.ts";
 import { type MockFault, parseFaults } from "./_faults.ts";
@@ -9,6 +10,10 @@ import { pause, sendEvents, sendJson } from "./_stream.ts";
 export interface MockServerOptions {
   /** Which backend answers say they come from. @default "mock" */
   id?: string;
+  /** @default 0: any free one */
+  port?: number;
+  /** Address to listen on. @default "127.0.0.1" */
+  host?: string;
   /** Models it serves, 404 for others; empty: whatever it is asked for. @default ["mock-model"] */
   models?: readonly string[];
   /** Milliseconds to the first byte of an answer. @default 0 */
@@ -28,7 +33,7 @@ export const defaultModels: readonly string[] = ["mock-model"];
 /** A running mock upstream. */
 export interface MockServer {
   readonly id: string;
-  /** `http://127.0.0.1:port` */
+  /** Such as `http://127.0.0.1:8001` */
   readonly url: string;
   /** POST requests so far; probes and model lists are not counted. */
   readonly requests: number;
@@ -53,7 +58,7 @@ interface Backend extends Model {
 }
 
 /**
- * Starts one OpenAI-compatible upstream on a free port of 127.0.0.1.
+ * Starts one OpenAI-compatible upstream, by default on a free port of 127.0.0.1.
  *
  * Use it wherever a test or a CI job needs a model: answers are deterministic, name the backend, and go wrong on
  * request: by `fault`, or by the headers `x-mock-status: 503`, `x-mock-cut-after: 3` (chunks; 0: before the head)
@@ -72,10 +77,10 @@ export async function startMockBackend(options: MockServerOptions = {}): Promise
   });
   // Above what a proxy keeps idle connections for (4 s by default), else it sends into a closing one.
   server.keepAliveTimeout = 65_000;
-  server.listen(0, "127.0.0.1");
+  const { port = 0, host = "127.0.0.1" } = options;
+  server.listen(port, host);
   await once(server, "listening");
-  const address = server.address();
-  backend.url = `http://127.0.0.1:${typeof address === "object" ? address?.port : address}`;
+  backend.url = `http://${host.includes(":") ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> =>
     (closed ??= new Promise((resolve) => {

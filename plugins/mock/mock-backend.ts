@@ -6,7 +6,7 @@ import { defaultModels, type MockServer, type MockServerOptions, startMockBacken
 export type { MockFault } from "./_faults.ts";
 export { type MockServer, type MockServerOptions, startMockBackend } from "./_server.ts";
 
-export interface MockTargetOptions extends MockServerOptions {
+export interface MockTargetOptions extends Omit<MockServerOptions, "port" | "host"> {
   /** Also the target's id, the same after a reload. @default mock-1, mock-2, ... by place; `<pool>-1` in a named pool */
   id?: string;
   /** Share of the traffic. @default 1 */
