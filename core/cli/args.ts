@@ -18,6 +18,8 @@ export interface StrictOptions {
   readonly variadic?: boolean;
   /** Words behind `--` are taken as they are. */
   readonly rest?: boolean;
+  /** Flags whose value may begin with a dash; citty itself does not see it, so it is to be taken from `all`. */
+  readonly dashed?: readonly string[];
 }
 
 export interface StrictArgs {
@@ -33,7 +35,7 @@ export interface StrictArgs {
 export function checkArgs(
   raw: readonly string[],
   defs: ArgsDef,
-  { repeatable = [], variadic = false, rest = false }: StrictOptions = {},
+  { repeatable = [], variadic = false, rest = false, dashed = [] }: StrictOptions = {},
 ): StrictArgs {
   const flags = listFlags({ ...defs, ...builtIn });
   const room = variadic ? Infinity : Object.values(defs).filter(({ type }) => type === "positional").length;
@@ -41,7 +43,7 @@ export function checkArgs(
   let positionals = 0;
   const end = rest ? raw.indexOf("--") : -1;
   for (const token of tokensOf(end === -1 ? raw : raw.slice(0, end), flags)) {
-    if (token.kind === "option") readOption(token, flags, values);
+    if (token.kind === "option") readOption(token, { flags, dashed }, values);
     else if (token.kind === "positional" && ++positionals > room) throw unexpected(token.value);
   }
   for (const [name, given] of values) {
@@ -66,7 +68,7 @@ type ArgToken =
 function tokensOf(raw: readonly string[], flags: ReadonlyMap<string, Flag>): readonly ArgToken[] {
   const options: NonNullable<ParseArgsConfig["options"]> = {};
   for (const [key, { name, takesValue }] of flags) {
-    if (key.length > 1 || key === name) options[name] = { ...options[name], type: takesValue ? "string" : "boolean" };
+    if (key.length > 1 || key === name) options[key] = { ...options[key], type: takesValue ? "string" : "boolean" };
   }
   for (const [key, { name }] of flags)
     if (key.length === 1 && key !== name)
@@ -85,12 +87,18 @@ function listFlags(defs: ArgsDef): Map<string, Flag> {
   return flags;
 }
 
-function readOption(token: OptionToken, flags: ReadonlyMap<string, Flag>, values: Map<string, string[]>): void {
+interface Known {
+  readonly flags: ReadonlyMap<string, Flag>;
+  readonly dashed: readonly string[];
+}
+
+function readOption(token: OptionToken, { flags, dashed }: Known, values: Map<string, string[]>): void {
   const flag = flags.get(token.name);
   if (flag === undefined) throw unknown(token, flags);
   if (!flag.takesValue && token.value !== undefined)
     throw usageError(`${token.rawName} takes no value, received ${token.value}`);
-  if (flag.takesValue && (token.value === undefined || token.value === "" || /^-./u.test(token.value))) {
+  const isFlag = /^-./u.test(token.value ?? "") && !dashed.includes(flag.name);
+  if (flag.takesValue && (token.value === undefined || token.value === "" || isFlag)) {
     throw usageError(`${token.rawName} needs a value`);
   }
   values.set(flag.name, [...(values.get(flag.name) ?? []), token.value ?? ""]);

@@ -27,8 +27,8 @@ export function parseWhole(text: string | undefined, origin: string, fix: string
 }
 
 /** @throws Failure that says what is no URL of a registry */
-export function parseRegistryUrl(text: string | undefined): string | undefined {
-  if (text === undefined || (/^https?:\/\/[^\s\\@?#/]+[^\s\\@?#]*$/iu.test(text) && URL.canParse(text))) return text;
+export function parseRegistryUrl(text: string): string {
+  if (/^https?:\/\/[^\s\\@?#/]+[^\s\\@?#]*$/iu.test(text) && URL.canParse(text)) return text;
   if (text.includes("@"))
     throw usageError("--registry-url has credentials in it", "leave them out: a registry is read by all");
   const near = URL.canParse(`http://${text}`) ? `http://${text}` : "http://127.0.0.1:18000";

@@ -35,10 +35,10 @@ export const router: Command = command({
     },
     json: { type: "boolean", description: "One JSON object per line on what happens" },
   },
-  repeatable: ["allow"],
+  repeatable: ["allow", "registry-url"],
   async run({ json = false, ...flags }, { all }) {
     const { router: run } = await import("./router.ts");
-    await run({ ...flags, allow: all("allow"), json });
+    await run({ ...flags, allow: all("allow"), "registry-url": all("registry-url"), json });
   },
 });
 
@@ -95,5 +95,65 @@ export const mock: Command = command({
   async run({ json = false, ...flags }) {
     const { mock: run } = await import("./mock.ts");
     await run({ ...flags, json });
+  },
+});
+
+export const babysit: Command = command({
+  name: "babysit",
+  description: "Keep a backend running, with the flags of InfiniLM's babysitter, or: babysit [options] -- CMD ARGS",
+  args: {
+    "config-file": { type: "string", valueHint: "file", description: "TOML file of the original that says it all" },
+    name: { type: "string", alias: "n", valueHint: "name", description: "Of the service, <type>-<port> by default" },
+    host: { type: "string", valueHint: "host", description: "By which others reach it, localhost by default" },
+    port: {
+      type: "string",
+      alias: "p",
+      valueHint: "number",
+      description: "Of the backend, for {port} in its arguments; the next one is the babysitter's own",
+    },
+    "service-type": {
+      type: "string",
+      valueHint: "type",
+      description: "command (default), vLLM, mock, InfiniLM or InfiniLM-Rust",
+    },
+    path: { type: "string", valueHint: "path", description: "Model, or config of InfiniLM-Rust" },
+    command: { type: "string", valueHint: "command", description: "What to run; better behind --" },
+    args: { type: "string", valueHint: "text", description: "Its arguments, split at spaces but for quotes" },
+    "work-dir": { type: "string", valueHint: "directory", description: "Where it runs" },
+    env: { type: "string", valueHint: "NAME=value", description: "For its environment; may be repeated" },
+    "registry-url": {
+      type: "string",
+      alias: "registry",
+      valueHint: "url",
+      description: "Registry to register at; may be repeated, for several that are one",
+    },
+    token: {
+      type: "string",
+      valueHint: "text",
+      description: "What the registry asks of writers; better in $PLUGBOARD_REGISTRY_TOKEN",
+    },
+    weight: { type: "string", valueHint: "number", description: "Share of the traffic, 1 by default" },
+    "max-restarts": { type: "string", valueHint: "count", description: "In a row, 10000 by default" },
+    "restart-delay": seconds("Before the first restart, 5 by default; it doubles up to a minute"),
+    "heartbeat-interval": seconds("Between two heartbeats, 30 by default"),
+    bind: { type: "string", valueHint: "host", description: "Of the babysitter's own port, 0.0.0.0 (all) by default" },
+    "router-url": { type: "string", alias: "router", valueHint: "url", description: "Taken and not used, as ever" },
+    dev: { type: "string", valueHint: "name", description: "For InfiniLM's launch script, as the next six" },
+    ndev: { type: "string", valueHint: "count", description: "Devices" },
+    "max-batch": { type: "string", valueHint: "count", description: "Largest batch" },
+    "max-tokens": { type: "string", valueHint: "count", description: "Tokens at most" },
+    awq: { type: "boolean", description: "Quantised weights" },
+    "request-timeout": { type: "string", valueHint: "seconds", description: "For a request" },
+    "max-concurrency": { type: "string", valueHint: "count", description: "Requests at once" },
+    "launch-script": { type: "string", valueHint: "file", description: "Instead of launch_server.py" },
+    json: { type: "boolean", description: "One JSON object per line on what happens" },
+  },
+  repeatable: ["env", "registry-url"],
+  dashed: ["args"],
+  rest: true,
+  async run({ json = false, _: _words, ...flags }, { all, rest }) {
+    const { babysit: run } = await import("./babysit.ts");
+    const [args] = all("args");
+    await run({ ...flags, args, env: all("env"), "registry-url": all("registry-url"), json }, rest);
   },
 });

@@ -5,12 +5,22 @@ import { suggest } from "../config/suggest.ts";
 import { hintAt } from "./args.ts";
 import { beforeRest, type Command } from "./command.ts";
 import { check, explain, init, serve, test } from "./commands.ts";
-import { mock, registry, router } from "./fleet-commands.ts";
+import { babysit, mock, registry, router } from "./fleet-commands.ts";
 import { Failure, usageError } from "./failure.ts";
 import { createOutput } from "./output.ts";
 import { version } from "./version.ts";
 
-const commands: Readonly<Record<string, Command>> = { serve, init, check, explain, test, mock, router, registry };
+const commands: Readonly<Record<string, Command>> = {
+  serve,
+  init,
+  check,
+  explain,
+  test,
+  router,
+  registry,
+  babysit,
+  mock,
+};
 
 async function main(raw: readonly string[]): Promise<void> {
   const [first = ""] = raw;

@@ -1,107 +1,93 @@
-import { type ConsolaInstance, consola } from "consola";
+import { setTimeout as pause } from "node:timers/promises";
+import { importPlugins } from "../config/own-modules.ts";
 import { parsePort } from "./args.ts";
 import { usageError } from "./failure.ts";
-import { checkRegistryUrl, readToken } from "./registry-access.ts";
-import { importFactory, importOwn, runPlugins } from "./run-plugins.ts";
+import { parseWhole } from "./flags.ts";
+import { explainListenError } from "./listen.ts";
+import { createOutput, note } from "./output.ts";
+import { handleSignals } from "./signals.ts";
 
 export interface MockFlags {
   readonly port?: string | undefined;
   readonly host?: string | undefined;
-  readonly name?: string | undefined;
   readonly models?: string | undefined;
+  readonly name?: string | undefined;
   readonly latency?: string | undefined;
-  readonly "registry-url"?: string | undefined;
+  readonly "chunk-interval"?: string | undefined;
 }
 
-interface Registrar {
-  set(registration: object): void;
-  drop(name: string): Promise<void>;
+interface MockOptions {
+  readonly id: string | undefined;
+  readonly port: number;
+  readonly host: string;
+  readonly models: readonly string[] | undefined;
+  readonly latency: number | undefined;
+  readonly chunkInterval: number | undefined;
+}
+
+interface MockServer {
+  readonly url: string;
+  readonly active: number;
   close(): Promise<void>;
 }
 
-interface RegistrarModule {
-  readonly createRegistrar: (options: {
-    readonly url: readonly string[];
-    readonly token: string | undefined;
-    readonly heartbeat: number;
-    readonly log: ConsolaInstance;
-    readonly random: () => number;
-    readonly now: () => number;
-  }) => Registrar;
-}
+type Start = (options: MockOptions) => Promise<MockServer>;
 
-/** Milliseconds, as in InfiniLM's mock service. */
-const heartbeat = 10_000;
-
-/**
- * Serves one mock backend on a port of its own, and goes on until a signal ends the process. In front of it is a proxy, which
- * lets what is under way end.
- */
+/** Runs one OpenAI-compatible mock as a process of its own, until a signal ends it. */
 export async function mock({ json, ...flags }: MockFlags & { readonly json: boolean }): Promise<void> {
-  const { name = "mock", host = "127.0.0.1" } = flags;
-  const models = toModels(flags.models ?? "mock-model");
-  const latency = toLatency(flags.latency ?? "0");
-  const url = flags["registry-url"];
-  if (url !== undefined) checkRegistryUrl(url);
-  let leave: (() => Promise<void>) | undefined;
-  await runPlugins({
-    json,
-    address: { port: parsePort(flags.port ?? "8001", "--port"), host },
-    async plugins() {
-      const mockBackend = await importFactory("plugins/mock/mock-backend", "mockBackend");
-      const random = await importFactory("plugins/select/random", "random");
-      return [mockBackend({ backends: [{ id: name, models, latency }] }), random()];
-    },
-    async ready(_proxy, address) {
-      const { port = 0, urls = [] } = address ?? {};
-      if (url !== undefined) leave = await register(url, { name, host, port, models });
-      return {
-        title: `mock backend ${name}`,
-        urls,
-        rows: [["models", models.join(", ")], ...(url === undefined ? [] : [["registry", url] as const])],
-        fields: { name, models, registry: url ?? null },
-      };
-    },
-    leave: async () => leave?.(),
+  const output = createOutput(json);
+  const started = handleSignals(output);
+  const options = toOptions(flags);
+  const server = await (
+    await findStart()
+  )(options).catch((error: unknown) => {
+    throw explainListenError(error, options);
   });
-}
-
-function toModels(text: string): readonly string[] {
-  const models = text.split(",").map((model) => model.trim());
-  if (models.every((model) => model !== "")) return models;
-  throw usageError(`--models ${text} has an empty name`, "separate names by one comma: --models small,large");
-}
-
-function toLatency(text: string): number {
-  if (/^\d{1,7}$/u.test(text)) return Number(text);
-  throw usageError(`--latency ${text} is no number of milliseconds`, "pass a whole number from 0 to 9999999");
-}
-
-interface Mocked {
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly models: readonly string[];
-}
-
-/** The result takes it back. */
-async function register(url: string, { name, host, port, models }: Mocked): Promise<() => Promise<void>> {
-  const { createRegistrar } = (await importOwn("plugins/fleet/_registrar")) as unknown as RegistrarModule;
-  const registrar = createRegistrar({
-    url: [url],
-    token: readToken(undefined, 1),
-    heartbeat,
-    log: consola,
-    random: Math.random,
-    now: () => performance.now(),
+  started({
+    active: () => server.active,
+    reload: () => output.tell("reload-ignored", note("SIGHUP: a mock has nothing to reload")),
+    close: closing(server),
   });
-  const reached = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
-  const origin = `http://${reached.includes(":") ? `[${reached}]` : reached}:${port}`;
-  const list = models.map((id) => ({ id, object: "model", created: Math.floor(Date.now() / 1_000) }));
-  const metadata = { type: "openai-api", models, models_list: list };
-  registrar.set({ name, host: reached, port, hostname: reached, url: origin, status: "running", metadata });
+  const { models = ["mock-model"] } = options;
+  const text = note(`mock of ${models.join(", ") || "any model"} on ${server.url}`);
+  output.tell("ready", text, { url: server.url, urls: [server.url], models, pid: process.pid });
+}
+
+/** Milliseconds between two looks at whether answers are still under way. */
+const look = 20;
+
+/** Lets the answers under way end; a second call cuts them. */
+function closing(server: MockServer): () => Promise<void> {
+  const cut = new AbortController();
+  let first = true;
   return async () => {
-    await registrar.drop(name);
-    await registrar.close();
+    if (!first) cut.abort();
+    first = false;
+    while (!cut.signal.aborted && server.active > 0) await pause(look);
+    await server.close();
   };
+}
+
+function toOptions(flags: MockFlags): MockOptions {
+  const milliseconds = (flag: "latency" | "chunk-interval"): number | undefined =>
+    parseWhole(flags[flag], `--${flag}`, "pass whole milliseconds");
+  const models = flags.models?.split(",").map((model) => model.trim());
+  if (models?.includes("") === true)
+    throw usageError(`--models ${flags.models} has an empty name in it`, "separate names by one comma, as in a,b");
+  return {
+    id: flags.name,
+    port: parsePort(flags.port ?? "0", "--port"),
+    host: flags.host ?? "127.0.0.1",
+    models,
+    latency: milliseconds("latency"),
+    chunkInterval: milliseconds("chunk-interval"),
+  };
+}
+
+async function findStart(): Promise<Start> {
+  const found = Object.entries(await importPlugins()).find(([name]) => name === "startMockBackend")?.[1] as
+    | Start
+    | undefined;
+  if (found === undefined) throw new Error("the mock backend is missing");
+  return found;
 }

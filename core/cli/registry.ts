@@ -1,12 +1,10 @@
-import { resolve } from "node:path";
-import { addressRangeHint, isAddressRange } from "../wire/address-rules.ts";
+import { relative } from "node:path";
+import type { ProxyConfig } from "../contract/proxy.ts";
 import { parsePort } from "./args.ts";
-import { shorten } from "./config-source.ts";
 import { usageError } from "./failure.ts";
-import { readToken } from "./registry-access.ts";
-import { importFactory, type Readiness, runPlugins } from "./run-plugins.ts";
+import { given, makePlugin, parseRanges, parseSeconds } from "./flags.ts";
 import { applyRustLog } from "./rust-log.ts";
-import { parseSeconds } from "./seconds.ts";
+import { serveSource } from "./serve.ts";
 
 /** The flags of InfiniLM's registry, as they were given, and ours; durations in seconds. */
 export interface RegistryFlags {
@@ -21,80 +19,89 @@ export interface RegistryFlags {
   readonly allow?: readonly string[] | undefined;
 }
 
-/** The options of the plugin `registry`. */
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The options of the plugin `registry`; what was not given is left to its defaults. */
 export interface RegistrySettings {
-  readonly storage: string;
+  readonly healthInterval?: number;
+  readonly healthTimeout?: number;
+  readonly cleanupInterval?: number;
+  readonly storage?: string;
   readonly token?: string;
-  readonly writers: readonly string[];
+  readonly writers?: readonly string[];
   readonly allow?: readonly string[];
-  readonly healthInterval: number;
-  readonly healthTimeout: number;
-  readonly cleanupInterval: number;
 }
 
-/** Serves in the place of InfiniLM's registry, and goes on until a signal ends the process. */
+/** Serves a registry, with the flags of InfiniLM's, and goes on until a signal ends the process. */
 export async function registry({ json, ...flags }: RegistryFlags & { readonly json: boolean }): Promise<void> {
   applyRustLog();
-  const settings = toSettings(flags);
-  const address = { port: parsePort(flags.port ?? "8081", "--port"), host: flags.bind ?? "0.0.0.0" };
-  await runPlugins({
+  const settings = toSettings(flags, process.env);
+  const port = parsePort(flags.port ?? "8081", "--port");
+  const host = flags.bind ?? "0.0.0.0";
+  const config: ProxyConfig = { plugins: [await makePlugin("registry", settings)] };
+  await serveSource({
     json,
-    address,
-    plugins: async () => [(await importFactory("plugins/fleet/registry", "registry"))(settings)],
-    ready: (_proxy, bound) => describe(settings, bound?.urls ?? []),
+    https: false,
+    watch: false,
+    address: () => ({ port, host }),
+    readSource: () => Promise.resolve({ config, file: undefined, files: [] }),
+    shown: {
+      config: `registry: ${showWriters(settings)}, ${showState(settings)}`,
+      fields: toFields(settings),
+      targets: false,
+    },
   });
 }
 
-/** @throws Failure that names the flag or the variable; never with a token */
-export function toSettings(flags: RegistryFlags): RegistrySettings {
-  const { storage = "memory", writers = [] } = flags;
-  const token = readToken(flags.token, 16);
-  const allow = toRanges(flags.allow ?? [], "--allow");
-  return {
-    storage: toStorage(storage),
-    ...(token !== undefined && { token }),
-    // A registry that its own machine may not write to is a trap, not a wish.
-    writers: [...new Set(["loopback", ...toRanges(writers, "--writers")])],
-    ...(allow.length > 0 && { allow }),
-    healthInterval: parseSeconds(flags["health-interval"] ?? "30", "--health-interval", 0),
-    healthTimeout: parseSeconds(flags["health-timeout"] ?? "5", "--health-timeout"),
-    cleanupInterval: parseSeconds(flags["cleanup-interval"] ?? "60", "--cleanup-interval"),
+/** @throws Failure that names the flag and its value, unless that may be a secret */
+export function toSettings(flags: RegistryFlags, env: Environment): RegistrySettings {
+  const writers = parseRanges(split(flags.writers), "--writers");
+  const settings: RegistrySettings = {
+    healthInterval: parseSeconds(flags["health-interval"], "--health-interval", "0 (none)"),
+    healthTimeout: parseSeconds(flags["health-timeout"], "--health-timeout"),
+    cleanupInterval: parseSeconds(flags["cleanup-interval"], "--cleanup-interval"),
+    storage: checkStorage(flags.storage),
+    token: checkToken(flags.token, env),
+    // What opens it to other machines does not close it to this one.
+    writers: writers === undefined || writers.includes("loopback") ? writers : ["loopback", ...writers],
+    allow: parseRanges(split(flags.allow), "--allow"),
   };
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }
 
-function toRanges(texts: readonly string[], flag: string): readonly string[] {
-  const ranges = texts.flatMap((text) => text.split(",")).map((text) => text.trim());
-  const wrong = ranges.find((range) => !isAddressRange(range));
-  if (wrong !== undefined) throw usageError(`${flag} ${wrong} is no address range`, addressRangeHint);
-  return ranges;
+/** Repeated, or with commas between them. */
+function split(ranges: readonly string[] | undefined): readonly string[] | undefined {
+  return ranges?.flatMap((text) => text.split(",")).map((text) => text.trim());
 }
 
-function toStorage(text: string): string {
-  const directory = /^file:(.+)$/u.exec(text)?.[1];
-  if (directory !== undefined) return `file:${resolve(directory)}`;
-  if (text === "memory" || (/^rediss?:\/\/./u.test(text) && URL.canParse(text))) return text;
-  // What it was is not repeated: it may hold a password.
-  throw usageError(
-    "--storage is none of memory, file:DIRECTORY and redis://HOST:6379",
-    "pass --storage file:./registry",
-  );
+function checkStorage(text: string | undefined): string | undefined {
+  if (text === undefined || text === "memory" || /^file:./u.test(text)) return text;
+  if (/^rediss?:\/\/./u.test(text) && URL.canParse(text)) return text;
+  throw usageError(`--storage ${unseen(text)} is no storage`, "pass memory, file:DIRECTORY or redis://HOST:PORT");
 }
 
-function describe({ storage, token, writers }: RegistrySettings, urls: readonly string[]): Readiness {
-  const who = token === undefined ? `${writers.join(", ")}, without a token` : "whoever has the token";
-  const where = showStorage(storage);
-  return {
-    title: "registry",
-    urls,
-    rows: [
-      ["writers", writers.length > 1 || token !== undefined ? who : `${who}; for others: --token or --writers`],
-      ["state", where === "memory" ? "in memory, gone when this ends; to keep it: --storage" : where],
-    ],
-    fields: { writers: token === undefined ? writers : "token", storage: where },
-  };
+function checkToken(flag: string | undefined, env: Environment): string | undefined {
+  const token = flag ?? given(env.PLUGBOARD_REGISTRY_TOKEN);
+  if (token === undefined || /^[\x21-\x7e]{16,}$/u.test(token)) return token;
+  const origin = flag === undefined ? "PLUGBOARD_REGISTRY_TOKEN" : "--token";
+  throw usageError(`${origin} is less than 16 characters without spaces`, "make one with: openssl rand -hex 32");
 }
 
-function showStorage(storage: string): string {
-  if (storage.startsWith("file:")) return shorten(storage.slice("file:".length));
-  return storage === "memory" ? storage : new URL(storage).host;
+function showWriters({ token, writers = ["loopback"] }: RegistrySettings): string {
+  return token === undefined ? `${writers.join(", ")} may write` : "writers need the token";
+}
+
+function showState({ storage = "memory" }: RegistrySettings): string {
+  if (storage === "memory") return "state in memory, so a restart forgets it";
+  const directory = /^file:(.*)$/u.exec(storage)?.[1];
+  return `state in ${directory === undefined ? unseen(storage) : relative(".", directory) || "."}`;
+}
+
+function toFields({ token, writers = ["loopback"], storage = "memory" }: RegistrySettings): object {
+  return { writers: token === undefined ? writers : "token", storage: unseen(storage) };
+}
+
+/** Without what logs in to it. */
+function unseen(storage: string): string {
+  return storage.replace(/[^/\s]*@/u, "***@").replace(/\?.*$/u, "");
 }

@@ -11,7 +11,8 @@ import { serveSource } from "./serve.ts";
 export interface RouterFlags {
   readonly "router-port"?: string | undefined;
   readonly bind?: string | undefined;
-  readonly "registry-url"?: string | undefined;
+  /** Of several that are one, all. */
+  readonly "registry-url"?: readonly string[] | undefined;
   readonly "static-services"?: string | undefined;
   readonly "health-interval"?: string | undefined;
   readonly "health-timeout"?: string | undefined;
@@ -26,7 +27,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The options of the preset `infinilm`; what was not given is left to its defaults. */
 export interface RouterSettings {
-  readonly registryUrl?: string;
+  readonly registryUrl?: readonly string[];
   readonly allow?: readonly string[];
   readonly staticServices?: string;
   readonly healthInterval?: number;
@@ -62,10 +63,11 @@ export async function router({ json, ...flags }: RouterFlags & { readonly json: 
 
 /** @throws Failure that names the flag or the variable, and its value */
 export function toSettings(flags: RouterFlags, env: Environment): RouterSettings {
-  const time = (flag: Exclude<keyof RouterFlags, "allow">, least?: string): number | undefined =>
+  const { "registry-url": urls = [] } = flags;
+  const time = (flag: Exclude<keyof RouterFlags, "allow" | "registry-url">, least?: string): number | undefined =>
     parseSeconds(flags[flag], `--${flag}`, least);
   const settings: RouterSettings = {
-    registryUrl: parseRegistryUrl(flags["registry-url"]),
+    registryUrl: urls.length === 0 ? undefined : urls.map(parseRegistryUrl),
     allow: parseRanges(flags.allow, "--allow"),
     staticServices: flags["static-services"],
     healthInterval: time("health-interval"),
@@ -86,13 +88,13 @@ export function toSettings(flags: RouterFlags, env: Environment): RouterSettings
 
 function toFields({ registryUrl, staticServices }: RouterSettings): object {
   return {
-    registry: registryUrl === undefined ? null : withoutSecrets(registryUrl),
+    registry: registryUrl?.map(withoutSecrets) ?? null,
     staticServices: staticServices ?? null,
   };
 }
 
 function showSources({ registryUrl, staticServices }: RouterSettings): string {
-  const registry = registryUrl === undefined ? "no registry" : `registry ${withoutSecrets(registryUrl)}`;
+  const registry = registryUrl === undefined ? "no registry" : `registry ${registryUrl.map(withoutSecrets).join(", ")}`;
   const file = staticServices === undefined ? "no static services" : `static services ${relative(".", staticServices)}`;
   return `router: ${registry}, ${file}`;
 }

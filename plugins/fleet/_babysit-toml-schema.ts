@@ -1,5 +1,34 @@
 import * as v from "valibot";
 
+/** What a file of InfiniLM's babysitter says; durations are milliseconds. `weight` is new in it. */
+export interface BabysitFile {
+  readonly name?: string | undefined;
+  readonly host: string;
+  readonly port: number;
+  readonly registry_url?: string | undefined;
+  readonly router_url?: string | undefined;
+  readonly weight?: number | undefined;
+  readonly babysitter: {
+    readonly max_restarts: number;
+    readonly restart_delay: number;
+    readonly heartbeat_interval: number;
+  };
+  readonly backend: BabysitFileBackend;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export type BabysitFileBackend =
+  | (Running & { readonly type: "command"; readonly command: string; readonly args: readonly string[] })
+  | (Running & { readonly type: "vllm"; readonly model: string; readonly args: readonly string[] })
+  | (Running & { readonly type: "infinilm"; readonly model_path: string; readonly args: readonly string[] })
+  | { readonly type: "infinilm-rust"; readonly config_file: string; readonly work_dir?: string | undefined }
+  | { readonly type: "mock"; readonly models: readonly string[] };
+
+interface Running {
+  readonly work_dir?: string | undefined;
+  readonly env: Readonly<Record<string, string>>;
+}
+
 const text = v.pipe(v.string("Expected text, in quotes"), v.nonEmpty("Expected a word, not an empty text"));
 const program = v.pipe(v.string("Expected text, in quotes"), v.regex(/\S/u, "Expected a program"));
 const words = v.array(v.string("Expected text, in quotes"), 'Expected a list, such as ["--port", "8100"]');
@@ -48,8 +77,7 @@ const babysitter = v.strictObject({
   heartbeat_interval: v.optional(beat, 30),
 });
 
-/** A file of InfiniLM's babysitter; durations come out in milliseconds. `weight` is new in it. */
-export const fileSchema = v.strictObject({
+const file = v.strictObject({
   name: v.optional(text),
   host: v.optional(text, "localhost"),
   port: v.pipe(
@@ -74,9 +102,10 @@ export const fileSchema = v.strictObject({
 
 /** Keys that may be misspelt, by the table they stand in. */
 export const knownKeys: Readonly<Record<string, readonly string[]>> = {
-  "": Object.keys(fileSchema.entries),
+  "": Object.keys(file.entries),
   babysitter: Object.keys(babysitter.entries),
   backend: ["type", "command", "args", "work_dir", "env", "model", "models", "config_file", "model_path"],
 };
 
-export type BabysitFile = v.InferOutput<typeof fileSchema>;
+/** Checks what a file says. */
+export const fileSchema: v.GenericSchema<unknown, BabysitFile> = file;

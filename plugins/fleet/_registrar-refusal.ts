@@ -4,7 +4,7 @@ import type { RegistryAnswer } from "./_registrar-client.ts";
 export function explainRefusal(name: string, { status, reason, url }: RegistryAnswer, withToken: boolean): string {
   if (status === 0) return `${name} does not reach its registry, trying again: ${reason}`;
   if (status === 401) return `${url} refuses ${name}: ${withToken ? otherToken : noToken}`;
-  if (status === 403) return `${url} refuses ${name}: ${/^status /u.test(reason) ? noWriter : reason}`;
+  if (status === 403) return `${url} refuses ${name}: ${reason.startsWith("status ") ? noWriter : reason}`;
   if (status === 404 || status === 405) return `there is no registry at ${url} for ${name}; check the URL`;
   return isRedirect(status)
     ? `${url} redirects elsewhere, which is not followed; name that URL for ${name}`

@@ -19,8 +19,8 @@ import { timedTargets } from "./_timed-targets.ts";
 export type { StaticService } from "./_static-services.ts";
 
 export interface InfinilmOptions {
-  /** Of the registry, such as `http://127.0.0.1:18000`. @default none */
-  registryUrl?: string;
+  /** Of the registry, such as `http://127.0.0.1:18000`; of several that are one, all. @default none */
+  registryUrl?: string | readonly string[];
   /** Milliseconds between two looks at a registry that does not tell of changes by itself. @default 10000 */
   registrySyncInterval?: number;
   /** Milliseconds that a service is kept which the registry no longer lists. @default 60000 */
@@ -59,13 +59,15 @@ const orZero = v.pipe(
   v.minValue(0, "Expected 0 or more milliseconds"),
 );
 
+const registryHint = "Expected a URL such as http://127.0.0.1:18000, without query or credentials";
+const registryUrl = v.pipe(v.string(), v.check(isRegistryUrl, registryHint));
+
 const servicesHint = "Expected the path of a JSON file, or a list of services";
 
 const schema: v.GenericSchema<InfinilmOptions, Settings> = v.strictObject({
   registryUrl: v.optional(
-    v.pipe(
-      v.string(),
-      v.check(isRegistryUrl, "Expected a URL such as http://127.0.0.1:18000, without query or credentials"),
+    v.lazy((input) =>
+      Array.isArray(input) ? v.pipe(v.array(registryUrl), v.minLength(1, registryHint)) : registryUrl,
     ),
   ),
   registrySyncInterval: v.optional(milliseconds, 10_000),
@@ -124,10 +126,12 @@ export const infinilm: (options?: InfinilmOptions) => readonly Plugin[] = (optio
   const { success, output } = v.safeParse(schema, options);
   // The first refuses them, by the name of the option that was given; of the others each would do so once more.
   if (!success) return [services(options)];
-  const { registryUrl, healthInterval, healthTimeout, maxErrors, proxyTimeout, cacheTypeThreshold } = output;
+  const { registryUrl: urls = [], healthInterval, healthTimeout, maxErrors, proxyTimeout, cacheTypeThreshold } = output;
+  const registries = [urls].flat();
+  const [first] = registries;
   return [
     services(options),
-    ...(registryUrl === undefined ? [] : [registered({ ...output, registryUrl })]),
+    ...(first === undefined ? [] : [registered(output, registries)]),
     activeHealth({
       path: "/health",
       // An engine without that path answers, too.
@@ -146,14 +150,14 @@ export const infinilm: (options?: InfinilmOptions) => readonly Plugin[] = (optio
     models(),
     sse({ idle: proxyTimeout }),
     openaiErrors({ flat: true }),
-    infinilmStatus(registryUrl === undefined ? {} : { registryUrl }),
+    infinilmStatus(first === undefined ? {} : { registryUrl: first }),
   ];
 };
 
-function registered(settings: Settings & { readonly registryUrl: string }): Plugin {
-  const { registryUrl, registrySyncInterval, removalGracePeriod, allow } = settings;
+function registered(settings: Settings, url: readonly string[]): Plugin {
+  const { registrySyncInterval, removalGracePeriod, allow } = settings;
   return timedTargets({
-    source: registryTargets({ url: registryUrl, interval: registrySyncInterval, grace: removalGracePeriod, allow }),
+    source: registryTargets({ url, interval: registrySyncInterval, grace: removalGracePeriod, allow }),
     timeouts: timeoutsOf(settings),
   });
 }

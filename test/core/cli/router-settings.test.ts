@@ -9,7 +9,7 @@ test("seconds become milliseconds, and the rest stays as it is", () => {
   const flags = {
     "router-port": "8000",
     bind: "127.0.0.1",
-    "registry-url": "http://127.0.0.1:18000",
+    "registry-url": ["http://127.0.0.1:18000", "http://127.0.0.1:18001"],
     "static-services": "services.json",
     "health-interval": "15",
     "health-timeout": "0.5",
@@ -20,7 +20,7 @@ test("seconds become milliseconds, and the rest stays as it is", () => {
   };
   const env = { PROXY_TIMEOUT_SECONDS: "1800", CACHE_TYPE_ROUTING_THRESHOLD: "65536" };
   expect(toSettings(flags, env)).toEqual({
-    registryUrl: "http://127.0.0.1:18000",
+    registryUrl: ["http://127.0.0.1:18000", "http://127.0.0.1:18001"],
     staticServices: "services.json",
     healthInterval: 15_000,
     healthTimeout: 500,
@@ -40,11 +40,17 @@ test.each([
   ["max-errors", "1.5", "--max-errors 1.5 is no whole number"],
   ["registry-sync-interval", "99999999", "--registry-sync-interval 99999999 is no number of seconds"],
   ["service-removal-grace-period", "never", "--service-removal-grace-period never is no number of seconds"],
-  ["registry-url", "localhost:18000", "--registry-url localhost:18000 is no URL of a registry"],
 ])("--%s %s is refused by both", (flag, value, message) => {
   expect(() => toSettings({ [flag]: value }, {})).toThrow(
     expect.objectContaining({ exitCode: 2, message, fix: expect.any(String) }),
   );
+});
+
+test("--registry-url without a scheme is refused with what it should be", () => {
+  const refused = (): unknown => toSettings({ "registry-url": ["http://127.0.0.1:18000", "localhost:18000"] }, {});
+  const message = "--registry-url localhost:18000 is no URL of a registry";
+  const fix = "did you mean --registry-url http://localhost:18000?";
+  expect(refused).toThrow(expect.objectContaining({ exitCode: 2, message, fix }));
 });
 
 test("--allow that is no range is refused by its value", () => {
@@ -60,6 +66,6 @@ test.each([
 });
 
 test.each(["admin:canary@registry", "http://admin:canary@registry:18000"])("%s is refused unseen", (url) => {
-  const refused = (): unknown => toSettings({ "registry-url": url }, {});
+  const refused = (): unknown => toSettings({ "registry-url": [url] }, {});
   expect(refused).toThrow(expect.objectContaining({ message: "--registry-url has credentials in it" }));
 });

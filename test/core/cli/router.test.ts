@@ -60,7 +60,7 @@ test("serves what stands in a file, and reads it again on SIGHUP", async () => {
 
 test("starts before the registry does, and tells which one it asks", async () => {
   const { ready, json } = await open(["--registry-url", none]);
-  expect(ready).toMatchObject({ registry: none, targets: [] });
+  expect(ready).toMatchObject({ registry: [none], targets: [] });
   expect(await json("/health")).toMatchObject({ registry_url: none, stale: [{ pool: "default" }] });
 });
 
