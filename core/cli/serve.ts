@@ -1,11 +1,10 @@
-import { formatWithOptions } from "node:util";
-import { type ConsolaReporter, consola } from "consola";
 import type { Proxy, ProxyConfig } from "../contract/proxy.ts";
 import { createProxy } from "../proxy.ts";
 import { parsePort } from "./args.ts";
 import { listTargets, showReadiness } from "./banner.ts";
 import { type ConfigSource, configPath, readConfig, shorten, toFailure } from "./config-source.ts";
 import { Failure, usageError } from "./failure.ts";
+import { logAsJson } from "./json-log.ts";
 import { type Address, listen } from "./listen.ts";
 import { createOutput, done, note, type Output } from "./output.ts";
 import { quickConfig } from "./quick-config.ts";
@@ -48,7 +47,7 @@ export interface SourceOptions extends Pick<ServeOptions, "https" | "watch" | "j
 export async function serveSource(options: SourceOptions): Promise<void> {
   const { https, address: chooseAddress } = options;
   const output = createOutput(options.json);
-  if (options.json) consola.setReporters([jsonReporter]);
+  if (options.json) logAsJson();
   const started = handleSignals(output);
   const source = await options.readSource();
   const { config } = source;
@@ -150,10 +149,3 @@ function showAddress({ port, host }: { port: number; host: string }): string {
 function tellNoReload(output: Output): void {
   output.tell("reload-ignored", note("SIGHUP: nothing to reload, there is no config file"));
 }
-
-const jsonReporter: ConsolaReporter = {
-  log({ date, type, tag, args }) {
-    const message = formatWithOptions({ colors: false }, ...args);
-    process.stdout.write(`${JSON.stringify({ time: date.toISOString(), event: "log", level: type, tag, message })}\n`);
-  },
-};

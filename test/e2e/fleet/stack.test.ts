@@ -102,6 +102,35 @@ test("an engine that crashes is taken out at once and comes back", async () => {
   expect(info).toMatchObject({ name: "three", restart_count: 1 });
 });
 
+test("a mock keeps its entry by heartbeats like any other", async () => {
+  const port = await freePair();
+  const mock = await stack.babysit({ name: "stand-in", port, registry, models: ["m"], mock: true });
+  await until(async () => expect((await ask(router, "m")).status).toBe(200));
+  const beat = async (): Promise<unknown> => (await getJson(`${registry}/services/stand-in-server`)).last_heartbeat;
+  for (let round = 0; round < 2; round++) {
+    const before = await beat();
+    await until(async () => expect(await beat()).not.toBe(before));
+  }
+  await mock.end("SIGTERM");
+});
+
+test("what sends no heartbeats is stale, and then forgotten by the registry and the router", async () => {
+  const name = "silent";
+  const url = `http://127.0.0.1:${ports.get("one")}`;
+  const metadata = { type: "openai-api", models: ["silent"] };
+  const body = { name, host: "127.0.0.1", port: 8001, hostname: "here", url, status: "running", lease: 1, metadata };
+  const headers = { "content-type": "application/json" };
+  await fetch(`${registry}/services`, { method: "POST", headers, body: JSON.stringify(body) });
+  await until(async () => expect((await ask(router, "silent")).status).toBe(200));
+  await until(async () => expect(await getJson(`${registry}/services/${name}`)).toMatchObject({ is_healthy: false }));
+  await until(async () => expect((await ask(router, "silent")).status).toBe(503));
+  await until(async () => expect((await fetch(`${registry}/services/${name}`)).status).toBe(404));
+  await until(async () => {
+    const { services: told } = (await getJson(`${router}/services`)) as { services: { name: string }[] };
+    expect(told.map((service) => service.name)).not.toContain(name);
+  });
+});
+
 test("a babysitter that is asked to stop takes its engine and its entries with it", async () => {
   expect(await babysitters.get("two")?.end("SIGTERM")).toBe(0);
   await expect(seenBy("two")).rejects.toThrow();

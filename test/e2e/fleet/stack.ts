@@ -36,6 +36,8 @@ export interface ServiceFile {
   readonly models: readonly string[];
   /** Milliseconds that the engine takes to load. */
   readonly load?: number;
+  /** The original's type "mock" in the place of an engine. */
+  readonly mock?: boolean;
 }
 
 /** Long enough for a machine that is busy with other tests. */
@@ -77,11 +79,14 @@ export async function openStack(): Promise<Stack> {
   return {
     folder,
     start,
-    async babysit({ name, port, registry, models, load = 0 }) {
+    async babysit({ name, port, registry, models, load = 0, mock = false }) {
       const file = join(folder, `${name}.toml`);
       const args = [backend, "--port", String(port), "--models", models.join(","), "--load", String(load)];
       const [first = "", ...others] = [registry].flat();
-      await writeFile(file, toToml({ name, port, registry: first, command: process.execPath, args }));
+      const engine: TomlFields["engine"] = mock
+        ? { type: "mock", models }
+        : { type: "command", command: process.execPath, args };
+      await writeFile(file, toToml({ name, port, registry: first, engine }));
       const urls = others.length === 0 ? [] : [first, ...others].flatMap((url) => ["--registry-url", url]);
       return start(["babysit", "--config-file", file, "--bind", "127.0.0.1", ...urls]);
     },
@@ -106,11 +111,10 @@ interface TomlFields {
   readonly name: string;
   readonly port: number;
   readonly registry: string;
-  readonly command: string;
-  readonly args: readonly string[];
+  readonly engine: Readonly<Record<string, string | readonly string[]>>;
 }
 
-function toToml({ name, port, registry, command, args }: TomlFields): string {
+function toToml({ name, port, registry, engine }: TomlFields): string {
   return `name = "${name}"
 host = "127.0.0.1"
 port = ${port}
@@ -122,9 +126,9 @@ restart_delay = 0.1
 heartbeat_interval = 1
 
 [backend]
-type = "command"
-command = ${JSON.stringify(command)}
-args = ${JSON.stringify(args)}
+${Object.entries(engine)
+  .map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
+  .join("\n")}
 
 [metadata]
 zone = "test"
