@@ -165,7 +165,7 @@ export const registry: (options?: RegistryOptions) => Plugin = definePlugin({
     proxy.every(settings.cleanupInterval, () => rate.sweep());
     if (checker === undefined || settings.healthInterval === 0) return;
     const round = async (signal: AbortSignal): Promise<void> => {
-      if (state.store !== undefined) await checker.round(state.store, signal);
+      if (state.store !== undefined) await checker.round(state.store, settings.healthInterval / 2, signal);
     };
     proxy.every(settings.healthInterval, round, { jitter: 0.1 });
   },

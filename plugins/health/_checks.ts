@@ -16,8 +16,8 @@ export interface Checks {
    * `trusted` the first failure is one of `fall`, and not enough.
    */
   follow(targets: readonly Target[], trusted?: ReadonlySet<Target>): Promise<void>;
-  /** Probes all that are not being probed. */
-  round(): void;
+  /** Probes all that are not being probed; thousands are spread over `within` milliseconds. */
+  round(within: number): void;
   stop(): void;
 }
 
@@ -31,9 +31,13 @@ interface Check {
   running: AbortController | undefined;
 }
 
+/** Probes that begin in one turn: thousands would hold up the requests. */
+const lotSize = 64;
+
 export function createChecks(options: ChecksOptions): Checks {
   const checks = new Map<string, Check>();
   let stopped = false;
+  let later: NodeJS.Timeout | undefined;
 
   async function probe(check: Check): Promise<void> {
     const cancel = (check.running = new AbortController());
@@ -65,11 +69,21 @@ export function createChecks(options: ChecksOptions): Checks {
         }),
       );
     },
-    round() {
-      for (const check of checks.values()) if (check.running === undefined) void probe(check);
+    round(within) {
+      const all = [...checks.values()];
+      const pause = within / Math.ceil(all.length / lotSize);
+      const probeFrom = (from: number): void => {
+        for (const check of all.slice(from, from + lotSize)) {
+          if (check.running === undefined && checks.get(check.id) === check) void probe(check);
+        }
+        if (from + lotSize < all.length) later = setTimeout(() => probeFrom(from + lotSize), pause);
+      };
+      clearTimeout(later);
+      probeFrom(0);
     },
     stop() {
       stopped = true;
+      clearTimeout(later);
       for (const check of checks.values()) forget(check);
     },
   };

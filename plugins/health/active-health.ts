@@ -100,7 +100,7 @@ export const activeHealth: (options?: ActiveHealthOptions) => Plugin = definePlu
 
     async function round(): Promise<void> {
       // Later rounds are not waited for: a slow target must not hold back the next probe of the others.
-      if (pools.length > 0) return checks.round();
+      if (pools.length > 0) return checks.round(interval / 2);
       pools = only === undefined ? proxy.pools() : [only];
       for (const pool of pools) pool.onChange(() => void follow());
       await follow(serving(pools));

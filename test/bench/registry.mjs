@@ -51,7 +51,8 @@ async function startCommand(children, cores, args) {
   let output = "";
   for await (const chunk of child.stdout) {
     output += chunk;
-    const ready = output.split("\n").find((line) => line.includes('"event":"ready"') && line.endsWith("}"));
+    const lines = output.split("\n").slice(0, -1);
+    const ready = lines.find((line) => line.includes('"event":"ready"'));
     if (ready === undefined) continue;
     child.stdout.resume();
     return { pid: child.pid, url: JSON.parse(ready).urls[0] };

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { type ActiveHealthOptions, activeHealth } from "plugboard/plugins/health/active-health";
 import { testHealth, testPlugin } from "plugboard/testing";
+import { eventually } from "../../e2e/eventually.ts";
 import { start, upstream } from "./started.ts";
 
 testHealth({ test, create: (settings) => activeHealth(settings) });
@@ -151,4 +152,12 @@ test("logs that a target went down or came back, and nothing else", async () => 
     }),
   );
   expect(log).toEqual(["warn: target a is down: status 503", "info: target a is up again"]);
+});
+
+test("probes hundreds of targets in each round, a few at a time", async () => {
+  const probes = await upstream();
+  const targets = Array.from({ length: 200 }, (_, i) => ({ id: `t${i}`, url: probes.url }));
+  await start([activeHealth({ interval: 100, jitter: 0 })], { default: targets });
+  expect(probes.requests).toHaveLength(200);
+  await eventually(() => expect(probes.requests.length).toBeGreaterThanOrEqual(400));
 });
