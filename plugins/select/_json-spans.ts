@@ -13,15 +13,42 @@ const near = 8;
 /** Offsets of a value's first byte and behind its last one; true: enough seen. */
 export type VisitSpan = (start: number, end: number) => boolean | void;
 
+/** A member's value, and what stands between the quotes of its name. */
+export type VisitMember = (bytes: Buffer, start: number, end: number, name: Span) => void;
+
+interface Span {
+  start: number;
+  end: number;
+}
+
+/** The same for all names, for they are looked at one by one. */
+const span: Span = { start: 0, end: 0 };
+
+/** A name to look for. */
+export interface MemberName {
+  readonly text: string;
+  /** In quotes. */
+  readonly written: Buffer;
+}
+
+export function toMemberName(text: string): MemberName {
+  return { text, written: Buffer.from(JSON.stringify(text)) };
+}
+
 export function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** As `eachWritten`, with the names as strings. */
+export function eachMember(bytes: Buffer, visit: (name: string, start: number, end: number) => void): void {
+  eachWritten(bytes, (_, start, end, name) => visit(readName(bytes, name), start, end));
 }
 
 /**
  * Goes through the top-level members of a JSON object without parsing it; none when it is no object. It trusts the
  * grammar: of what is broken it shows the members before, and to refuse it is for others.
  */
-export function eachMember(bytes: Buffer, visit: (name: string, start: number, end: number) => void): void {
+export function eachWritten(bytes: Buffer, visit: VisitMember): void {
   const open = skipSpace(bytes, hasByteOrderMark(bytes) ? 3 : 0);
   if (byteAt(bytes, open) !== openBrace) return;
   let at = skipSpace(bytes, open + 1);
@@ -32,7 +59,9 @@ export function eachMember(bytes: Buffer, visit: (name: string, start: number, e
     const start = skipSpace(bytes, behind + 1);
     const end = skipValue(bytes, start);
     if (end === start || end > bytes.length) return;
-    visit(readName(bytes, at, nameEnd), start, end);
+    span.start = at + 1;
+    span.end = nameEnd - 1;
+    visit(bytes, start, end, span);
     at = skipSpace(bytes, end);
     if (byteAt(bytes, at) !== comma) return;
     at = skipSpace(bytes, at + 1);
@@ -61,9 +90,26 @@ export function readValue(bytes: Buffer, start: number, end: number): unknown {
   }
 }
 
-function readName(bytes: Buffer, start: number, end: number): string {
-  const name = bytes.toString("utf8", start + 1, end - 1);
-  return name.includes("\\") ? String(readValue(bytes, start, end)) : name;
+/** Whether this name stands there, however it is written; makes a string only where there are escapes in it. */
+export function isNamed(bytes: Buffer, name: Span, { text, written }: MemberName): boolean {
+  if (isAt(bytes, name.start - 1, written)) return true;
+  return hasEscape(bytes, name) && readName(bytes, name) === text;
+}
+
+function isAt(bytes: Buffer, from: number, part: Buffer): boolean {
+  if (from + part.length > bytes.length) return false;
+  for (let i = 0; i < part.length; i++) if (bytes[from + i] !== part[i]) return false;
+  return true;
+}
+
+function readName(bytes: Buffer, { start, end }: Span): string {
+  const name = bytes.toString("utf8", start, end);
+  return name.includes("\\") ? String(readValue(bytes, start - 1, end + 1)) : name;
+}
+
+function hasEscape(bytes: Buffer, { start, end }: Span): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] === backslash) return true;
+  return false;
 }
 
 function hasByteOrderMark(bytes: Buffer): boolean {

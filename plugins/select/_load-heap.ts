@@ -22,7 +22,8 @@ export function loadOf(target: Target, weightless: boolean): number {
 
 /** Whether none has a weight, so that all count alike. */
 export function isWeightless(targets: readonly Target[]): boolean {
-  return targets.every((target) => !(target.weight > 0));
+  for (let i = 0; i < targets.length; i++) if (targets[i]!.weight > 0) return false;
+  return true;
 }
 
 /** How good each is by its load, for `score` of a selector: 0 without a weight, twice as much for half the load. */

@@ -17,7 +17,8 @@ export function createLongCycle(ring: readonly Target[], owed: ReadonlyMap<strin
   const due = Float64Array.from(ring, ({ id }, i) => gaps[i]! * (0.5 - clamp(owed.get(id) ?? 0)));
   const order = Uint32Array.from(ring, (_, i) => i);
   const heap = createHeap(order, ring.length, (one, other) => {
-    const [a, b] = [due[one]!, due[other]!];
+    const a = due[one]!;
+    const b = due[other]!;
     return a < b || (a === b && one < other);
   });
   /** Turns of all so far. */

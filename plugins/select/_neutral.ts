@@ -16,12 +16,12 @@ export function fillUnknown(scores: Float64Array, length: number): void {
   }
   if (!some) return;
   // Without those at 0: where most are used up, one that is not known must not count as used up.
-  const neutral = known === 0 ? 1 : medianOf(scores, length, Math.ceil(known / most));
+  const neutral = known === 0 ? 1 : sample[findMedian(scores, length, Math.ceil(known / most))]!;
   for (let i = 0; i < length; i++) if (scores[i] === unknown) scores[i] = neutral;
 }
 
-/** The lower of the two in the middle, of each `step`th score. */
-function medianOf(scores: Float64Array, length: number, step: number): number {
+/** Where in `sample` the lower of the two in the middle is, of each `step`th score. */
+function findMedian(scores: Float64Array, length: number, step: number): number {
   let count = 0;
   let seen = 0;
   for (let i = 0; i < length; i++) {
@@ -31,5 +31,5 @@ function medianOf(scores: Float64Array, length: number, step: number): number {
     for (; at > 0 && sample[at - 1]! > score; at--) sample[at] = sample[at - 1]!;
     sample[at] = score;
   }
-  return sample[(count - 1) >> 1]!;
+  return (count - 1) >> 1;
 }

@@ -143,7 +143,8 @@ function giveUp(store: PrefixStore, entry: number): void {
 }
 
 function unlink(store: PrefixStore, entry: number): void {
-  const [newer, older] = [store.newer[entry]!, store.older[entry]!];
+  const newer = store.newer[entry]!;
+  const older = store.older[entry]!;
   if (newer === 0) store.newest = older;
   else store.older[newer] = older;
   if (older === 0) store.oldest = newer;

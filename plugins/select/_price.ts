@@ -1,4 +1,5 @@
 import type { Exchange, Target } from "../../core/index.ts";
+import { bytesPerToken, promptBytes, type TokenOptions } from "./_tokens.ts";
 
 /** Prices of prompts up to a length, in dollars per million tokens; all fields given. */
 interface Tier {
@@ -10,23 +11,16 @@ interface Tier {
 
 /** What requests cost at each target. */
 export interface Prices {
-  /**
-   * Dollars of a request with so many tokens of prompt at each target, at its index, or what `rate` makes of them. One
-   * without a price counts as the dearest, all without as 1.
-   */
-  read(
-    targets: readonly Target[],
-    x: Exchange,
-    prompt: number,
-    into: Float64Array,
-    rate?: (dollars: number) => number,
-  ): void;
+  /** Dollars of a request at each target, at its index. One without a price counts as the dearest, all without as 1. */
+  read(targets: readonly Target[], x: Exchange, into: Float64Array): void;
+  /** Requests for a dollar; of those that are for free as many as a millionth of it buys. */
+  readPerDollar(targets: readonly Target[], x: Exchange, into: Float64Array): void;
   /** Whether its price is known. */
   has(target: Target, x: Exchange): boolean;
 }
 
 /** Dollars that a request counts as at least where prices are divided by: free ones have to stay finite. */
-export const leastDollars = 1e-6;
+const leastDollars = 1e-6;
 
 /** Models whose price lists are kept per list of targets: a client names what model it likes. */
 const mostModels = 16;
@@ -40,19 +34,30 @@ interface PriceList {
   /** Dollars beside those for each token of the prompt. */
   readonly rest: Float64Array;
   /** Those that have more than one. */
-  readonly tiered: readonly (readonly [index: number, tiers: readonly Tier[]])[];
+  readonly tiered: readonly Tiered[];
   /** How many are prices. */
   readonly known: number;
   /** Dollars by each, of the request that was asked about last. */
   readonly dollars: Float64Array;
 }
 
-/** Makes prices that are read from `meta` once for each list and model; for answers of so many tokens. */
-export function createPrices(completion: number): Prices {
+/** A price list of several tiers, figure by figure. */
+interface Tiered {
+  /** Of the price list. */
+  readonly index: number;
+  readonly upTo: Float64Array;
+  readonly perToken: Float64Array;
+  readonly rest: Float64Array;
+}
+
+/** Makes prices that are read from `meta` once for each list and model. */
+export function createPrices({ inputTokens, outputTokens: completion }: TokenOptions): Prices {
   let list: readonly Target[] | undefined;
   /** By model; "" when the targets' prices do not depend on the one that the request names. */
   const kept = new Map<string, PriceList>();
   let varies = false;
+  /** Tokens of the one that was asked about last. One number, which as a parameter would be in a box. */
+  const prompt = new Float64Array(1);
 
   function align(targets: readonly Target[], x: Exchange): PriceList {
     // A list made for a retry must not take the place of the one that is kept.
@@ -72,13 +77,25 @@ export function createPrices(completion: number): Prices {
     return prices;
   }
 
+  function ask(targets: readonly Target[], x: Exchange): PriceList {
+    const prices = align(targets, x);
+    const bytes = promptBytes(x);
+    if (bytes === -1) prompt[0] = inputTokens;
+    else prompt[0] = bytes / bytesPerToken;
+    writeDollars(prices, prompt);
+    return prices;
+  }
+
   return {
-    read(targets, x, prompt, into, rate) {
-      const prices = align(targets, x);
-      const { ownOf, dollars } = prices;
-      toDollars(prices, prompt, completion);
-      if (rate !== undefined) for (let i = 0; i < dollars.length; i++) dollars[i] = rate(dollars[i]!);
-      for (let i = 0; i < ownOf.length; i++) into[i] = dollars[ownOf[i]!]!;
+    read: (targets, x, into) => spread(ask(targets, x), into),
+    readPerDollar(targets, x, into) {
+      const prices = ask(targets, x);
+      const { dollars } = prices;
+      for (let i = 0; i < dollars.length; i++) {
+        if (dollars[i]! < leastDollars) dollars[i] = leastDollars;
+        dollars[i] = 1 / dollars[i]!;
+      }
+      spread(prices, into);
     },
     has: (target, x) => tiersOf(target, x.model) !== undefined,
   };
@@ -100,21 +117,38 @@ function toPriceList(targets: readonly Target[], model: string | undefined, comp
     ownOf,
     perToken: column(toPerToken),
     rest: column((tier) => toRest(tier, completion)),
-    tiered: lists.flatMap((tiers, index) => (tiers !== undefined && tiers.length > 1 ? [[index, tiers] as const] : [])),
+    tiered: lists.flatMap((tiers, index) =>
+      tiers !== undefined && tiers.length > 1 ? toTiered(tiers, index, completion) : [],
+    ),
     known: lists.filter((tiers) => tiers !== undefined).length,
     dollars: new Float64Array(lists.length),
   };
 }
 
-/** One without a price counts as the dearest, all without as 1. */
-function toDollars({ perToken, rest, tiered, known, dollars }: PriceList, prompt: number, completion: number): void {
+function toTiered(tiers: readonly Tier[], index: number, completion: number): Tiered {
+  return {
+    index,
+    upTo: Float64Array.from(tiers, ({ upTo }) => upTo),
+    perToken: Float64Array.from(tiers, toPerToken),
+    rest: Float64Array.from(tiers, (tier) => toRest(tier, completion)),
+  };
+}
+
+function writeDollars({ perToken, rest, tiered, known, dollars }: PriceList, tokens: Float64Array): void {
   if (known === 0) return void dollars.fill(1);
+  const prompt = tokens[0]!;
   for (let i = 0; i < dollars.length; i++) dollars[i] = prompt * perToken[i]! + rest[i]!;
-  for (const [index, tiers] of tiered) {
-    const tier = tiers.find(({ upTo }) => prompt <= upTo) ?? tiers.at(-1)!;
-    dollars[index] = prompt * toPerToken(tier) + toRest(tier, completion);
+  for (let i = 0; i < tiered.length; i++) {
+    const tiers = tiered[i]!;
+    let tier = 0;
+    while (tier < tiers.upTo.length - 1 && prompt > tiers.upTo[tier]!) tier++;
+    dollars[tiers.index] = prompt * tiers.perToken[tier]! + tiers.rest[tier]!;
   }
   if (known < dollars.length) fillUnknown(dollars);
+}
+
+function spread({ ownOf, dollars }: PriceList, into: Float64Array): void {
+  for (let i = 0; i < ownOf.length; i++) into[i] = dollars[ownOf[i]!]!;
 }
 
 function toPerToken({ input }: Tier): number {
@@ -128,7 +162,7 @@ function toRest({ output, request }: Tier, completion: number): number {
 /** NaN, which is neither more nor less than anything, becomes the dearest. */
 function fillUnknown(dollars: Float64Array): void {
   let dearest = -1;
-  for (const each of dollars) if (each > dearest) dearest = each;
+  for (let i = 0; i < dollars.length; i++) if (dollars[i]! > dearest) dearest = dollars[i]!;
   for (let i = 0; i < dollars.length; i++) if (Number.isNaN(dollars[i]!)) dollars[i] = dearest;
 }
 

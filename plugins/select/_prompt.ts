@@ -1,13 +1,14 @@
 import { finish, hashBytes } from "./_hash.ts";
-import { eachMember, toBuffer } from "./_json-spans.ts";
+import { eachWritten, isNamed, toBuffer, toMemberName, type VisitMember } from "./_json-spans.ts";
 
 /** Where a prompt stands in a body, in the order in which upstreams put it together. */
-const places: ReadonlyMap<string, number> = new Map(
-  ["tools", "system", "instructions", "messages", "input", "prompt"].map((name, place) => [name, place]),
-);
+const places = ["tools", "system", "instructions", "messages", "input", "prompt"].map(toMemberName);
+
+/** Bytes of a body from which on a view of it is made: beside so many it is nothing. */
+const many = 4_096;
 
 /** Offsets of each place: start and end. Shared by all calls, as `state` is: none of them yields before it is done. */
-const spans: Int32Array = new Int32Array(places.size * 2);
+const spans: Int32Array = new Int32Array(places.length * 2);
 const state: Int32Array = new Int32Array(2);
 
 /**
@@ -17,16 +18,16 @@ const state: Int32Array = new Int32Array(2);
 export function hashBlocks(body: Uint8Array, block: number, seed: number, into: Int32Array): number {
   const bytes = toBuffer(body);
   spans.fill(0);
-  eachMember(bytes, noteSpan);
-  let count = 0;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  eachWritten(bytes, noteSpan);
+  const source = bytes.length < many ? bytes : new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   state.fill(seed);
+  let count = 0;
   let left = block;
   for (let i = 0; i < spans.length; i += 2) {
     const end = spans[i + 1]!;
     for (let at = spans[i]!; at < end && count < into.length;) {
       const stop = Math.min(at + left, end);
-      hashBytes(view, at, stop, state);
+      hashBytes(source, at, stop, state);
       left -= stop - at;
       at = stop;
       if (left > 0) continue;
@@ -37,9 +38,10 @@ export function hashBlocks(body: Uint8Array, block: number, seed: number, into: 
   return count;
 }
 
-function noteSpan(name: string, start: number, end: number): void {
-  const place = places.get(name);
-  if (place === undefined) return;
-  spans[2 * place] = start;
-  spans[2 * place + 1] = end;
-}
+const noteSpan: VisitMember = (bytes, start, end, name) => {
+  for (let place = 0; place < places.length; place++) {
+    if (!isNamed(bytes, name, places[place]!)) continue;
+    spans[2 * place] = start;
+    spans[2 * place + 1] = end;
+  }
+};

@@ -1,6 +1,6 @@
 import type { KnownTarget, OptionProblem, Target } from "../../core/index.ts";
 import { ofList } from "./_of-list.ts";
-import { perHour, unknown } from "./_room.ts";
+import { perHour } from "./_room.ts";
 
 /** What an account may use between two multiples of its window since 1970, UTC. */
 export interface Quota {
@@ -27,9 +27,12 @@ export interface Quotas {
   start(target: Target, now: number): void;
   end(target: Target, tokens: number, now: number): void;
   /** Of each target of the list the least room of its quotas, if that is less than what stands there. */
-  narrow(targets: readonly Target[], now: number, usual: number, into: Float64Array): void;
+  narrow(targets: readonly Target[], now: number, usual: { readonly total: number }, into: Float64Array): void;
   describe(target: Target, now: number, usual: number, toDuration: (ms: number) => string): string[];
 }
+
+/** A part and milliseconds: handed over in an array, for two numbers that a function returns are an object. */
+const rest: Float64Array = new Float64Array(2);
 
 interface Account {
   readonly quota: Quota;
@@ -71,7 +74,13 @@ export function createQuotas(given: Readonly<Record<string, Quota>>, kept: Map<s
     narrow(targets, now, usual, into) {
       const lists = ofTargets(targets);
       for (let i = 0; i < lists.length; i++) {
-        for (const account of lists[i]!) into[i] = Math.min(into[i]!, roomOfAccount(account, now, usual));
+        const list = lists[i]!;
+        for (let j = 0; j < list.length; j++) {
+          measureRest(list[j]!, now, usual);
+          if (rest[0] === Infinity) continue;
+          const room = perHour(rest[0]!, rest[1]!);
+          if (room < into[i]!) into[i] = room;
+        }
       }
     },
     describe: (target, now, usual, toDuration) =>
@@ -132,14 +141,18 @@ function used(quota: Quota, spent: Spent, now: number, usual: number): { request
   return { requests: before ? 0 : spent.requests, tokens: (before ? 0 : spent.tokens) + spent.open * usual };
 }
 
-function roomOfAccount({ quota, spent }: Account, now: number, usual: number): number {
-  const { requests, tokens } = used(quota, spent, now, usual);
-  const part = Math.min(partLeft(requests, quota.requests), partLeft(tokens, quota.tokens));
-  return part === Infinity ? unknown : perHour(part, leftOf(quota, now));
-}
-
-function partLeft(count: number, limit: number | undefined): number {
-  return limit === undefined ? Infinity : Math.max(0, 1 - count / limit);
+/** Leaves in `rest` what of its requests or its tokens is less; Infinity when neither is limited. */
+function measureRest({ quota, spent }: Account, now: number, usual: { readonly total: number }): void {
+  const { requests, tokens, window } = quota;
+  const before = spent.period !== Math.floor(now / window);
+  rest[0] = Infinity;
+  rest[1] = leftOf(quota, now);
+  if (requests !== undefined) rest[0] = 1 - (before ? 0 : spent.requests) / requests;
+  if (tokens !== undefined) {
+    const part = 1 - ((before ? 0 : spent.tokens) + spent.open * usual.total) / tokens;
+    if (part < rest[0]) rest[0] = part;
+  }
+  if (rest[0] < 0) rest[0] = 0;
 }
 
 function leftOf({ window }: Quota, now: number): number {

@@ -64,7 +64,8 @@ export function roomOf(numbers: Float64Array, row: number, now: number): number 
   if (now < numbers[row]!) return 0;
   const first = row + metersAt;
   const end = first + numbers[row + 1]!;
-  let least = unknown;
+  // Not `unknown`, which is shared with other files: the engine would box each number that may take its place.
+  let least = Infinity;
   for (let at = first; at < end; at += 3) {
     if (numbers[at] === 0) continue;
     const each = perHour(numbers[at + 1]!, numbers[at + 2]! - now);

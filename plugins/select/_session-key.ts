@@ -1,8 +1,7 @@
-import { hash } from "node:crypto";
 import * as v from "valibot";
 import type { Exchange } from "../../core/index.ts";
-import { readConversation } from "./_conversation.ts";
-import { eachMember, readValue, toBuffer } from "./_json-spans.ts";
+import { hashParts } from "./_hash.ts";
+import { toSessionValue } from "./_session-value.ts";
 
 /**
  * Where a request says which session it belongs to.
@@ -24,18 +23,37 @@ export type SessionKey =
   | "conversation"
   | ((x: Exchange) => string | undefined);
 
+/**
+ * Reads the keys of requests, one after the other. Each stays in its parts, which are hashed and compared where they
+ * are: to make one word of them would take memory for each pick.
+ */
 export interface KeyReader {
-  /** The model, or the alias whatever name it was called by, and the first value that is not empty, as one word of bounded length; undefined when there is none. */
-  read(x: Exchange): string | undefined;
-  /** Where that value comes from. */
+  /**
+   * Looks for the model, or the alias whatever name it was called by, and the first value that is not empty. The rest
+   * is about the key that was found last.
+   */
+  read(x: Exchange): boolean;
+  /** Two hashes of it, the same in every process. */
+  readonly hashes: Int32Array;
+  /** Whether it is the one that was kept. */
+  is(kept: KeptKey): boolean;
+  keep(): KeptKey;
+  /** Where the value of a request comes from. */
   source(x: Exchange): string | undefined;
 }
 
-type Read = (x: Exchange) => string | undefined;
+/** A key that is remembered, in bounded length. */
+export interface KeptKey {
+  /** Of each part the beginning; a longer one is told by its length and the hashes, 64 bits together. */
+  readonly text: string;
+  readonly length: number;
+  readonly hash: number;
+  readonly other: number;
+}
 
-/** Characters of a value that stand in a key as they are; a longer one is told by its hash. */
+/** Characters of each part that are kept. */
 const longest = 128;
-/** Characters that are hashed at most. */
+/** Characters of each part that are hashed. */
 const longestHashed = 16_384;
 
 const words = '"header:NAME", "cookie:NAME", "query:NAME", "body:FIELD", "ip", "forwarded", "conversation"';
@@ -53,15 +71,18 @@ export function keyNeedsBody(key: SessionKey | readonly SessionKey[]): boolean {
 }
 
 export function createKeyReader(key: SessionKey | readonly SessionKey[]): KeyReader {
-  const list = listOf(key);
-  const names = list.map((one) => (typeof one === "string" ? one : "a function"));
-  const reads = list.map(toRead);
+  const values = listOf(key).map(toSessionValue);
+  const hashes = new Int32Array(2);
+  /** Model, name of the value, the value; of a value that has such a thing also what stands beside it. */
+  const three = ["", "", ""];
+  const four = ["", "", "", ""];
+  let parts = three;
   let value = "";
 
-  /** The first that yields one, which is left in `value`; -1 if none does. */
+  /** The first that yields a value, which is left in `value`; -1 if none does. */
   function first(x: Exchange): number {
-    for (let i = 0; i < reads.length; i++) {
-      const found: unknown = reads[i]!(x);
+    for (let i = 0; i < values.length; i++) {
+      const found = values[i]!.read(x);
       if (typeof found !== "string" || found === "") continue;
       value = found;
       return i;
@@ -70,13 +91,24 @@ export function createKeyReader(key: SessionKey | readonly SessionKey[]): KeyRea
   }
 
   return {
+    hashes,
     read(x) {
       const index = first(x);
-      return index === -1
-        ? undefined
-        : `${shorten(x.route?.alias ?? x.model ?? "default")} ${names[index]} ${shorten(value)}`;
+      if (index === -1) return false;
+      const from = values[index]!;
+      parts = from.readBeside === undefined ? three : four;
+      parts[0] = x.route?.alias ?? x.model ?? "default";
+      parts[1] = from.name;
+      parts[2] = value;
+      if (from.readBeside !== undefined) parts[3] = from.readBeside(x);
+      hashParts(parts, longestHashed, hashes);
+      return true;
     },
-    source: (x) => names[first(x)],
+    is({ text, length, hash, other }) {
+      return hash === hashes[0] && other === hashes[1] && length === lengthOf(parts) && isStart(text, parts);
+    },
+    keep: () => ({ text: toText(parts), length: lengthOf(parts), hash: hashes[0]!, other: hashes[1]! }),
+    source: (x) => values[first(x)]?.name,
   };
 }
 
@@ -91,66 +123,25 @@ function isSessionKey(value: unknown): boolean {
   return /^(?:(?:header|cookie):[!#$%&'*+.^`|~\w-]+|(?:query|body):.+)$/s.test(value);
 }
 
-function toRead(key: SessionKey): Read {
-  if (typeof key === "function") return key;
-  const colon = key.indexOf(":");
-  const name = key.slice(colon + 1);
-  switch (key.slice(0, Math.max(0, colon)) || key) {
-    case "header":
-      return headerReader(name.toLowerCase());
-    case "cookie":
-      return (x) => readCookie(readHeader(x, "cookie"), name);
-    case "query":
-      return (x) => (x.search === "" ? undefined : (new URLSearchParams(x.search).get(name) ?? undefined));
-    case "body":
-      return memberReader(name);
-    case "forwarded":
-      return readForwarded;
-    case "conversation":
-      return (x) => (x.body === undefined ? undefined : readConversation(x.body));
-    default:
-      return (x) => x.ip;
+function lengthOf(parts: readonly string[]): number {
+  let length = 0;
+  for (let i = 0; i < parts.length; i++) length += parts[i]!.length;
+  return length;
+}
+
+/** Joined, for a sum or a slice of strings holds on to those it is made of: a whole header for one cookie in it. */
+function toText(parts: readonly string[]): string {
+  return parts.map((part) => part.slice(0, longest)).join(" ");
+}
+
+/** Whether it is the text of these parts; unit by unit, for that makes no string. */
+function isStart(text: string, parts: readonly string[]): boolean {
+  let at = 0;
+  for (let index = 0; index < parts.length; index++) {
+    const part = parts[index]!;
+    const end = part.length < longest ? part.length : longest;
+    for (let i = 0; i < end; i++) if (text.charCodeAt(at + i) !== part.charCodeAt(i)) return false;
+    at += end + 1;
   }
-}
-
-function headerReader(name: string): Read {
-  return (x) => readHeader(x, name);
-}
-
-function readHeader({ headers }: Exchange, name: string): string | undefined {
-  const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
-  return Array.isArray(value) ? value.join(", ") : value;
-}
-
-function readCookie(cookies: string | undefined, name: string): string | undefined {
-  for (const pair of cookies?.split(";") ?? []) {
-    const equals = pair.indexOf("=");
-    if (equals !== -1 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim();
-  }
-  return undefined;
-}
-
-function readForwarded(x: Exchange): string | undefined {
-  const [address = ""] = readHeader(x, "x-forwarded-for")?.split(",", 1) ?? [];
-  return address.trim() === "" ? undefined : `${address.trim()} ${readHeader(x, "user-agent") ?? ""}`;
-}
-
-function memberReader(field: string): Read {
-  const written = Buffer.from(JSON.stringify(field));
-  return ({ body }) => {
-    if (body === undefined) return undefined;
-    const bytes = toBuffer(body);
-    // Most bodies have no such member, and this tells so ten times faster. A name written with escapes is missed.
-    if (!bytes.includes(written)) return undefined;
-    let value: unknown;
-    eachMember(bytes, (name, start, end) => {
-      if (name === field) value = readValue(bytes, start, end);
-    });
-    return typeof value === "string" ? value : typeof value === "number" ? String(value) : undefined;
-  };
-}
-
-function shorten(value: string): string {
-  if (value.length <= longest) return value;
-  return `${hash("sha256", value.slice(0, longestHashed), "base64url")} ${value.length}`;
+  return at === text.length + 1;
 }

@@ -1,6 +1,6 @@
 import type { Target } from "../../core/index.ts";
-import type { Typical, Usual } from "./_speed-median.ts";
-import { fade, penaltyAt, type Speed } from "./_speed-samples.ts";
+import type { Typical } from "./_speed-median.ts";
+import type { Speed } from "./_speed-samples.ts";
 
 /** From so many targets on a list is worked out anew only now and then, and at once only where something changed. */
 const many = 256;
@@ -39,7 +39,7 @@ export interface Expected {
 export interface Columns {
   /** Has to be told of each change of load: it will not look itself. */
   readonly isLong: boolean;
-  at(time: number): Expected;
+  read(): Expected;
   loaded(live: Target["live"]): void;
 }
 
@@ -47,69 +47,95 @@ export interface ColumnsContext {
   readonly known: KnownSpeeds;
   readonly typical: Typical;
   readonly decay: number;
+  readonly now: () => number;
   /** The list is for one pick, and what is usual is not to be measured by it. */
   readonly passing: boolean;
 }
 
 export function createColumns(targets: readonly Target[], speeds: readonly Speed[], context: ColumnsContext): Columns {
-  const { known, typical, decay, passing } = context;
+  const { known, typical, decay, now, passing } = context;
   const { length } = targets;
   const column = (): Float64Array => new Float64Array(length);
   const expected = { ttft: column(), perToken: column(), share: column() };
-  const write = createWriter(targets, speeds, context, expected);
+  /** As of when the figures are. One number, which as a variable or a parameter would be in a new box each time. */
+  const clock = new Float64Array(1).fill(-Infinity);
+  const write = createWriter(targets, speeds, { ...context, clock, expected });
   const bySpeed = new Map(speeds.map((speed, index) => [speed, index]));
   const byLoad = new Map(targets.map(({ live }, index) => [live, index]));
   // Where faces of one target are in the list, what changes has more than one place.
   const isLong = length >= many && bySpeed.size === length && byLoad.size === length;
-  let seen = -Infinity;
-  let writtenAt = -Infinity;
+  let seen = -1;
 
-  function writeAll(time: number): void {
+  function writeAll(): void {
     if (!passing && seen !== known.changes) typical.measure(speeds);
-    for (let index = 0; index < length; index++) write(index, time);
-    writtenAt = time;
+    write(0, length);
     seen = known.changes;
   }
 
   return {
     isLong,
-    at(time) {
-      const isDue = time - writtenAt >= decay * interval || known.changes - seen > remembered;
-      if (!isLong || isDue) writeAll(time);
+    read() {
+      const time = now();
+      const isDue = time - clock[0]! >= decay * interval || known.changes - seen > remembered;
+      if (!isLong || isDue) {
+        clock[0] = time;
+        writeAll();
+      }
       for (; seen < known.changes; seen++) {
         const index = bySpeed.get(known.changed[seen % remembered]!);
-        if (index !== undefined) write(index, time);
+        if (index !== undefined) write(index, index + 1);
       }
       return expected;
     },
     loaded(live) {
       const index = byLoad.get(live);
-      if (index !== undefined) write(index, writtenAt);
+      if (index !== undefined) write(index, index + 1);
     },
   };
 }
 
-/** Makes what writes the figures of one target, as of a time. */
+interface WriterContext extends ColumnsContext {
+  readonly clock: Float64Array;
+  readonly expected: Expected;
+}
+
+/**
+ * Makes what writes the figures of targets, from one index to another. At rest they fall to what the fastest takes: to be
+ * tried again a target need not look better than that.
+ */
 function createWriter(
   targets: readonly Target[],
   speeds: readonly Speed[],
-  { typical, decay }: ColumnsContext,
-  { ttft, perToken, share }: Expected,
-): (index: number, time: number) => void {
-  return (index, time) => {
-    const speed = speeds[index]!;
-    const { weight, live } = targets[index]!;
-    const penalty = penaltyAt(speed.penalty, time - speed.faultAt, decay);
-    const rest = live.inflight > 0 ? 1 : fade((time - speed.restingSince) / decay);
-    ttft[index] = estimate(speed.ttft, typical.ttft, rest) * penalty;
-    perToken[index] = estimate(speed.perToken, typical.perToken, rest) * penalty;
-    // One of weight 0 is only ever picked where none has a weight.
-    share[index] = (weight > 0 ? weight : 1) / ((live.inflight > 0 ? live.inflight : 0) + 1);
-  };
-}
+  { typical, decay, clock, expected: { ttft, perToken, share } }: WriterContext,
+): (from: number, to: number) => void {
+  const factors = new Float64Array(2);
 
-/** At rest it falls to what the fastest takes: to be tried again it need not look better than that. */
-function estimate(measured: number, { median, least }: Usual, rest: number): number {
-  const full = measured > 0 ? measured : median;
-  return Math.min(full, Math.max(full * rest, least));
+  /**
+   * Leaves in `factors` what is left after the rest and how many times slower its faults make it: `fade` and `penaltyAt`
+   * written out, for what a function returns is put into a box for each target where the engine does not inline it.
+   */
+  function measure({ restingSince, penalty, faultAt }: Speed, isResting: boolean): void {
+    const time = clock[0]!;
+    const rested = isResting && time > restingSince ? (1 + (time - restingSince) / (4 * decay)) ** 2 : 1;
+    const healed = time > faultAt ? (1 + (time - faultAt) / (4 * decay)) ** 2 : 1;
+    factors[0] = 1 / (rested * rested);
+    factors[1] = 1 + (penalty - 1) / (healed * healed);
+  }
+
+  return (from, to) => {
+    for (let index = from; index < to; index++) {
+      const speed = speeds[index]!;
+      const { weight, live } = targets[index]!;
+      measure(speed, !(live.inflight > 0));
+      const rest = factors[0]!;
+      const wait = speed.ttft > 0 ? speed.ttft : typical.ttft.median;
+      const gap = speed.perToken > 0 ? speed.perToken : typical.perToken.median;
+      const leastWait = typical.ttft.least < wait ? typical.ttft.least : wait;
+      const leastGap = typical.perToken.least < gap ? typical.perToken.least : gap;
+      ttft[index] = (wait * rest > leastWait ? wait * rest : leastWait) * factors[1]!;
+      perToken[index] = (gap * rest > leastGap ? gap * rest : leastGap) * factors[1]!;
+      // One of weight 0 is only ever picked where none has a weight.
+      share[index] = (weight > 0 ? weight : 1) / ((live.inflight > 0 ? live.inflight : 0) + 1);
+    }
+  };
 }

@@ -16,27 +16,32 @@ export interface Typical {
 export function createTypical(): Typical {
   const ttft = { median: 1, least: 1 };
   const perToken = { median: 1, least: 1 };
-  let values = new Float64Array(0);
+  let ttfts = new Float64Array(0);
+  let perTokens = new Float64Array(0);
   return {
     ttft,
     perToken,
     measure(speeds) {
-      if (values.length < speeds.length) values = new Float64Array(speeds.length);
-      measureKind(ttft, speeds, "ttft", values);
-      measureKind(perToken, speeds, "perToken", values);
+      if (ttfts.length < speeds.length) {
+        ttfts = new Float64Array(speeds.length);
+        perTokens = new Float64Array(speeds.length);
+      }
+      let some = 0;
+      let others = 0;
+      for (let i = 0; i < speeds.length; i++) {
+        const speed = speeds[i]!;
+        if (speed.ttft !== 0) ttfts[some++] = speed.ttft;
+        if (speed.perToken !== 0) perTokens[others++] = speed.perToken;
+      }
+      settle(ttft, ttfts, some);
+      settle(perToken, perTokens, others);
     },
   };
 }
 
-function measureKind(usual: Usual, speeds: readonly Speed[], kind: "ttft" | "perToken", values: Float64Array): void {
-  let count = 0;
+function settle(usual: Usual, values: Float64Array, count: number): void {
   let least = Infinity;
-  for (let i = 0; i < speeds.length; i++) {
-    const value = speeds[i]![kind];
-    if (value === 0) continue;
-    values[count++] = value;
-    if (value < least) least = value;
-  }
+  for (let i = 0; i < count; i++) if (values[i]! < least) least = values[i]!;
   usual.median = count === 0 ? 1 : medianOf(values, count);
   usual.least = count === 0 ? 1 : least;
 }

@@ -50,7 +50,7 @@ export function createSpeeds(pool: Pool, tools: SelectorTools, { decay, now }: S
 
   function columnsOf(targets: readonly Target[], passing: boolean): Columns {
     if (columns !== undefined && targets === list) return columns;
-    const made = createColumns(targets, targets.map(measures.of), { known, typical, decay, passing });
+    const made = createColumns(targets, targets.map(measures.of), { known, typical, decay, now, passing });
     if (passing) return made;
     if (made.isLong && !isListening) pool.onLoad((live) => columns?.loaded(live));
     isListening ||= made.isLong;
@@ -60,7 +60,7 @@ export function createSpeeds(pool: Pool, tools: SelectorTools, { decay, now }: S
 
   return {
     // A list made for a retry must not take the place of the one that is kept.
-    read: (targets, x) => columnsOf(targets, x.tried.length > 0).at(now()),
+    read: (targets, x) => columnsOf(targets, x.tried.length > 0).read(),
     note(target) {
       const speed = measures.of(target);
       return toNote(speed, penaltyAt(speed.penalty, now() - speed.faultAt, decay));

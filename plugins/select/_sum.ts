@@ -46,11 +46,12 @@ export function createSum(
     if (filter !== undefined) {
       for (let i = 0; i < length; i++) if (into[i] !== never && !filter(targets[i]!, x)) into[i] = never;
     }
-    for (const { selector, weight } of parts) {
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i]!;
       // A part that leaves one out gives it nothing.
       raw.fill(0, 0, length);
-      selector.score(targets, x, raw);
-      if (!all || !addAll(raw, length, weight, into)) add(raw, length, weight, into);
+      part.selector.score(targets, x, raw);
+      if (!all || !addAll(raw, length, part, into)) add(raw, length, part, into);
     }
   };
 }
@@ -62,8 +63,11 @@ function toStarts(targets: readonly Target[]): { values: Float64Array; whole: bo
   return { values, whole: !values.includes(never) };
 }
 
+/** Passed on as it is: a weight alone would be put into a box for each call. */
+type Weighted = Pick<Part, "weight">;
+
 /** As `add`, twice as fast, where none is left out and all are scores; false: it did nothing, for some are none. */
-function addAll(raw: Float64Array, length: number, weight: number, into: Float64Array): boolean {
+function addAll(raw: Float64Array, length: number, { weight }: Weighted, into: Float64Array): boolean {
   let most = 0;
   for (let i = 0; i < length; i++) {
     const value = raw[i]!;
@@ -76,7 +80,7 @@ function addAll(raw: Float64Array, length: number, weight: number, into: Float64
   return true;
 }
 
-function add(raw: Float64Array, length: number, weight: number, into: Float64Array): void {
+function add(raw: Float64Array, length: number, { weight }: Weighted, into: Float64Array): void {
   let most = 0;
   for (let i = 0; i < length; i++) {
     const value = raw[i]!;
@@ -101,28 +105,30 @@ export function createDraw(
     const { length } = targets;
     if (scores.length < length) scores = new Float64Array(length);
     rate(targets, x, scores);
-    let total = sumOf(scores, length);
-    if (total === 0) {
+    const chance = random();
+    let found = draw(scores, length, chance);
+    if (found === -1) {
       for (let i = 0; i < length; i++) if (scores[i] !== never) scores[i] = 1;
-      total = sumOf(scores, length);
-    }
-    let left = random() * total;
-    let found = -1;
-    for (let i = 0; i < length; i++) {
-      const score = scores[i]!;
-      if (!(score > 0)) continue;
-      found = i;
-      left -= score;
-      if (left < 0) break;
+      found = draw(scores, length, chance);
     }
     return found === -1 ? undefined : targets[found];
   };
 }
 
-function sumOf(scores: Float64Array, length: number): number {
+/** Index of the one drawn; -1 when no score is above 0. */
+function draw(scores: Float64Array, length: number, chance: number): number {
   let total = 0;
   for (let i = 0; i < length; i++) if (scores[i]! > 0) total += scores[i]!;
-  return total;
+  let left = chance * total;
+  let found = -1;
+  for (let i = 0; i < length; i++) {
+    const score = scores[i]!;
+    if (!(score > 0)) continue;
+    found = i;
+    left -= score;
+    if (left < 0) break;
+  }
+  return found;
 }
 
 export function explainParts(
@@ -137,7 +143,7 @@ export function explainParts(
     const raw = new Float64Array(targets.length);
     selector.score(targets, x, raw);
     const part = total.map((each) => (each === never ? never : 0));
-    add(raw, targets.length, 1, part);
+    add(raw, targets.length, { weight: 1 }, part);
     const notes = selector.explain?.(targets, x);
     return (i: number): string => {
       const note = notes?.[i]?.note;

@@ -15,11 +15,17 @@ export const tokenEntries: { readonly inputTokens: Count; readonly outputTokens:
   outputTokens: v.optional(count, 500),
 };
 
-/** Bytes of a request's JSON for one token of its prompt: about that many for English text and for code. */
-const bytesPerToken = 4;
+export interface TokenOptions {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
 
-/** The tokens that a request's prompt may have, by its length alone; `otherwise` when that is not known. */
-export function promptTokens({ body, headers }: Exchange, otherwise: number): number {
-  const bytes = body === undefined ? Number(headers["content-length"]) : body.length;
-  return Number.isFinite(bytes) && bytes >= 0 ? bytes / bytesPerToken : otherwise;
+/** Bytes of a request's JSON for one token of its prompt: about that many for English text and for code. */
+export const bytesPerToken = 4;
+
+/** The bytes of a request's body; -1 when that is not known. */
+export function promptBytes({ body, headers }: Exchange): number {
+  if (body !== undefined) return body.length;
+  const told = Number(headers["content-length"]);
+  return Number.isFinite(told) && told >= 0 ? told : -1;
 }

@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { defineSelector, type Plugin, type Selector, type Target } from "../../core/index.ts";
 import { createBest, type Rate } from "./_best.ts";
-import { createPrices, leastDollars } from "./_price.ts";
+import { createPrices } from "./_price.ts";
 import { shareOf, toScores } from "./_share.ts";
-import { promptTokens, tokenEntries } from "./_tokens.ts";
+import { bytesPerToken, promptBytes, tokenEntries } from "./_tokens.ts";
 
 export interface CostOptions {
   /** Tokens of a prompt whose length is not known when the target is chosen. @default 1000 */
@@ -38,22 +38,21 @@ export const cost: (options?: CostOptions) => Plugin = defineSelector({
   name: "cost",
   options: schema,
   create(_pool, options): Selector {
-    const prices = createPrices(options.outputTokens);
-    const score: Rate = (targets, x, into) => {
-      prices.read(targets, x, promptTokens(x, options.inputTokens), into, perDollar);
-    };
+    const prices = createPrices(options);
+    const score: Rate = prices.readPerDollar;
     const rate: Rate = (targets, x, into) => {
-      prices.read(targets, x, promptTokens(x, options.inputTokens), into);
-      const most = cheapestOf(targets, into) * (1 + alike);
+      prices.read(targets, x, into);
+      const most = into[findCheapest(targets, into)]! * (1 + alike);
       for (let i = 0; i < targets.length; i++) into[i] = into[i]! <= most ? shareOf(targets[i]!) : 0;
     };
     return {
       pick: createBest(rate),
       score,
       explain(targets, x) {
-        const prompt = promptTokens(x, options.inputTokens);
+        const bytes = promptBytes(x);
+        const prompt = bytes === -1 ? options.inputTokens : bytes / bytesPerToken;
         const dollars = new Float64Array(targets.length);
-        prices.read(targets, x, prompt, dollars);
+        prices.read(targets, x, dollars);
         return toScores(targets, x, score, (target, i) => {
           if (!prices.has(target, x)) return "no price, counts as the dearest";
           return `$${dollars[i]!.toPrecision(3)} for ${Math.round(prompt)} prompt and ${options.outputTokens} completion tokens`;
@@ -63,23 +62,16 @@ export const cost: (options?: CostOptions) => Plugin = defineSelector({
   },
 });
 
-function perDollar(dollars: number): number {
-  return 1 / Math.max(leastDollars, dollars);
-}
-
-/** The least dollars of those with a weight, or of all when none has one. */
-function cheapestOf(targets: readonly Target[], dollars: Float64Array): number {
+/** Index of the one with the least dollars of those with a weight, or of all when none has one. */
+function findCheapest(targets: readonly Target[], dollars: Float64Array): number {
   const { length } = targets;
   let cheapest = 0;
   for (let i = 1; i < length; i++) if (dollars[i]! < dollars[cheapest]!) cheapest = i;
   // One without a weight hardly ever is in a list, and looking at each target for it is what takes long.
-  if (targets[cheapest]!.weight > 0) return dollars[cheapest]!;
-  let least = Infinity;
-  let leastOfAll = Infinity;
+  if (targets[cheapest]!.weight > 0) return cheapest;
+  let found = -1;
   for (let i = 0; i < length; i++) {
-    const each = dollars[i]!;
-    if (each < leastOfAll) leastOfAll = each;
-    if (each < least && targets[i]!.weight > 0) least = each;
+    if (targets[i]!.weight > 0 && (found === -1 || dollars[i]! < dollars[found]!)) found = i;
   }
-  return least === Infinity ? leastOfAll : least;
+  return found === -1 ? cheapest : found;
 }

@@ -155,7 +155,7 @@ function createSelector(pool: Pool, { rooms, quotas, usual, told, now }: Account
     const list = rows.align(targets);
     const { numbers } = table;
     for (let i = 0; i < list.length; i++) into[i] = roomOf(numbers, list[i]!, at);
-    if (quotas.size > 0) quotas.narrow(targets, at, usual.total, into);
+    if (quotas.size > 0) quotas.narrow(targets, at, usual, into);
     fillUnknown(into, targets.length);
   };
   const describe = (target: Target, at: number): string => {

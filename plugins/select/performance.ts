@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import { defineSelector, type Plugin, type Selector } from "../../core/index.ts";
 import { createBest, type Rate } from "./_best.ts";
-import { createPrices, leastDollars } from "./_price.ts";
+import { createPrices } from "./_price.ts";
 import { toScores } from "./_share.ts";
 import { createSpeeds, speedEntries } from "./_speed.ts";
-import { promptTokens, tokenEntries } from "./_tokens.ts";
+import { tokenEntries } from "./_tokens.ts";
 
 export interface PerformanceOptions {
   /** How much tokens per second count, as an exponent; 0 is not at all. @default 1 */
@@ -54,20 +54,17 @@ export const performance: (options?: PerformanceOptions) => Plugin = defineSelec
   options: schema,
   create(pool, options, tools): Selector {
     const speeds = createSpeeds(pool, tools, options);
-    const prices = createPrices(options.outputTokens);
+    const prices = createPrices(options);
     const { throughput, latency, cost } = options;
     // A power costs more than all the rest of a score.
     const isPlain = throughput === 1 && latency === 1 && cost === 1;
     const scale = 1000 ** throughput;
     const rate: Rate = (targets, x, into) => {
-      prices.read(targets, x, promptTokens(x, options.inputTokens), into);
+      prices.readPerDollar(targets, x, into);
       const { ttft, perToken, share } = speeds.read(targets, x);
       for (let i = 0; i < targets.length; i++) {
-        const dollars = Math.max(leastDollars, into[i]!);
-        const bad = isPlain
-          ? perToken[i]! * ttft[i]! * dollars
-          : perToken[i]! ** throughput * ttft[i]! ** latency * dollars ** cost;
-        into[i] = (share[i]! * scale) / bad;
+        if (isPlain) into[i] = (share[i]! * scale * into[i]!) / (perToken[i]! * ttft[i]!);
+        else into[i] = (share[i]! * scale * into[i]! ** cost) / (perToken[i]! ** throughput * ttft[i]! ** latency);
       }
     };
     return {
@@ -75,7 +72,7 @@ export const performance: (options?: PerformanceOptions) => Plugin = defineSelec
       score: rate,
       explain(targets, x) {
         const dollars = new Float64Array(targets.length);
-        prices.read(targets, x, promptTokens(x, options.inputTokens), dollars);
+        prices.read(targets, x, dollars);
         return toScores(targets, x, rate, (target, i) => {
           const price = prices.has(target, x) ? `$${dollars[i]!.toPrecision(3)}` : "no price, counts as the dearest";
           return `${speeds.note(target)}; ${price}`;

@@ -51,13 +51,12 @@ const define = defineSelector({
     return {
       ...passedOn(inner),
       pick(targets, x) {
-        const key = keys.read(x);
-        return key === undefined ? inner.pick(targets, x) : targets[findHighest(ringOf(targets), key, bound)];
+        if (!keys.read(x)) return inner.pick(targets, x);
+        return targets[findHighest(ringOf(targets), keys.hashes, bound)];
       },
       explain(targets, x) {
-        const key = keys.read(x);
-        if (key === undefined) return explainBy(inner, targets, x, "no session key");
-        return toScores(ringOf(targets), key, bound, keys.source(x) as string);
+        if (!keys.read(x)) return explainBy(inner, targets, x, "no session key");
+        return toScores(ringOf(targets), keys.hashes, bound, keys.source(x) as string);
       },
     };
   },
@@ -87,7 +86,7 @@ const define = defineSelector({
 export const session: (options?: SessionOptions) => Plugin = (options = {}) =>
   define(withInner(options, leastConnections));
 
-function toScores(ring: Ring, key: string, bound: number, source: string): readonly Score[] {
+function toScores(ring: Ring, key: Int32Array, bound: number, source: string): readonly Score[] {
   const scores = scoresOf(ring, key);
   const most = capacities(ring, bound);
   const order = [...scores.keys()].toSorted((a, b) => scores[b]! - scores[a]!);

@@ -2,6 +2,8 @@ import * as v from "valibot";
 import { defineSelector, type Outcome, type Plugin, type Score, type Target } from "../../core/index.ts";
 import { clockSource } from "./_chance-and-time.ts";
 import { explainBy, innerSchema } from "./_inner-selector.ts";
+import { isWeightless } from "./_load-heap.ts";
+import { createSeats, isSeat, type Seat } from "./_seats.ts";
 import { createKeyReader, keyNeedsBody, keySchema, type SessionKey } from "./_session-key.ts";
 
 export interface StickyOptions {
@@ -16,17 +18,6 @@ export interface StickyOptions {
 interface AllOptions extends StickyOptions {
   readonly key: SessionKey | readonly SessionKey[];
   readonly inner: Plugin;
-}
-
-/** Where a session was answered last. */
-interface Seat {
-  readonly id: string;
-  readonly model: string | undefined;
-  readonly at: number;
-  /** Index in the list at which it was found last. */
-  place: number;
-  /** Its target could not be used since: who answers next has the session. */
-  missed: boolean;
 }
 
 const entries = {
@@ -49,51 +40,35 @@ const define = defineSelector({
   create(_pool, { key, inner: plugin, ttl, max, now }, tools) {
     const inner = tools.inner(plugin);
     const keys = createKeyReader(key);
-    /** By key, the longest not heard of first. */
-    const seats = tools.keep(tools.route, () => new Map<string, Seat>());
-
-    function seatOf(word: string | undefined): Seat | undefined {
-      const seat = word === undefined ? undefined : seats.get(word);
-      return seat === undefined || now() - seat.at > ttl ? undefined : seat;
-    }
+    const seats = createSeats(
+      tools.keep(tools.route, () => new Map<number, Seat>()),
+      keys,
+      { ttl, max },
+    );
 
     return {
       pick(targets, x) {
-        const seat = seatOf(keys.read(x));
-        const found = seat && findSeat(targets, seat);
-        if (found !== undefined) return found;
+        const seat = keys.read(x) ? seats.find(now) : undefined;
+        const place = seat === undefined ? -1 : findPlace(targets, seat);
+        if (place !== -1) return targets[place];
         if (seat !== undefined) seat.missed = true;
         return inner.pick(targets, x);
       },
       update(snapshot) {
-        const ids = new Set(snapshot.all.map((target) => target.id));
-        for (const [word, { id }] of seats) if (!ids.has(id)) seats.delete(word);
+        seats.forgetOthers(snapshot.all);
         inner.update?.(snapshot);
       },
       attemptStart: (target, x) => inner.attemptStart?.(target, x),
       attemptEnd(target, outcome, x) {
         inner.attemptEnd?.(target, outcome, x);
-        const word = wentWell(outcome) ? keys.read(x) : undefined;
-        if (word === undefined) return;
-        const time = now();
-        const seat = seatOf(word);
-        // Requests of a new session that came at once have gone to several: the first to answer keeps it.
-        if (seat !== undefined && !seat.missed && !isSeat(target, seat)) return;
-        seats.delete(word);
-        seats.set(word, { id: target.id, model: target.model, at: time, place: seat?.place ?? 0, missed: false });
-        trim(seats, max, time - ttl);
+        if (wentWell(outcome) && keys.read(x)) seats.answered(target, now());
       },
       explain(targets, x) {
-        const word = keys.read(x);
-        if (word === undefined) return explainBy(inner, targets, x, "no session key");
-        const seat = seatOf(word);
-        const last = seat && findSeat(targets, seat);
-        if (last === undefined) return explainBy(inner, targets, x, "a new session");
-        return putFirst(
-          explainBy(inner, targets, x, "answered others"),
-          targets.indexOf(last),
-          keys.source(x) as string,
-        );
+        if (!keys.read(x)) return explainBy(inner, targets, x, "no session key");
+        const seat = seats.find(now);
+        const place = seat === undefined ? -1 : findPlace(targets, seat);
+        if (place === -1) return explainBy(inner, targets, x, "a new session");
+        return putFirst(explainBy(inner, targets, x, "answered others"), place, keys.source(x) as string);
       },
     };
   },
@@ -126,22 +101,16 @@ function wentWell({ kind, status }: Outcome): boolean {
   return kind === "ok" && status > 0 && status < 400;
 }
 
-function findSeat(targets: readonly Target[], seat: Seat): Target | undefined {
+/** Index of the target that has the session; -1 when it is not in the list, or has no weight while another has one. */
+function findPlace(targets: readonly Target[], seat: Seat): number {
   // Of ten thousand it is nearly always where it was.
-  if (!isSeat(targets[seat.place], seat)) seat.place = targets.findIndex((target) => isSeat(target, seat));
-  const found = targets[seat.place];
-  return found === undefined || found.weight > 0 || !targets.some(({ weight }) => weight > 0) ? found : undefined;
-}
-
-function isSeat(target: Target | undefined, { id, model }: Seat): boolean {
-  return target !== undefined && target.id === id && target.model === model;
-}
-
-function trim(seats: Map<string, Seat>, max: number, oldest: number): void {
-  for (const [word, { at }] of seats) {
-    if (seats.size <= max && at >= oldest) return;
-    seats.delete(word);
+  let place = seat.place < targets.length ? seat.place : 0;
+  for (let seen = 0; !isSeat(targets[place], seat); seen++) {
+    if (seen === targets.length) return -1;
+    place = place + 1 < targets.length ? place + 1 : 0;
   }
+  seat.place = place;
+  return targets[place]!.weight > 0 || isWeightless(targets) ? place : -1;
 }
 
 function putFirst(scores: readonly Score[], first: number, source: string): readonly Score[] {

@@ -6,7 +6,7 @@ import { toDuration } from "./_duration.ts";
 import { ofList, weightsOf } from "./_of-list.ts";
 import { createRows, createTable, type Table } from "./_table.ts";
 import { follow, toTokens, type Usage } from "./_told-tokens.ts";
-import { addTo, buckets, totalOf, windowWidth } from "./_window.ts";
+import { addTo, advance, buckets, sumAt, windowWidth } from "./_window.ts";
 
 export interface UsageOptions {
   /** What is counted: attempts, or the tokens that answers told. @default "requests" */
@@ -35,13 +35,14 @@ const schema: v.GenericSchema<UsageOptions, Required<UsageOptions>> = v.strictOb
 /** What outlives a reload of the config. */
 interface Counted {
   readonly table: Table;
-  /** Tokens of an answer, as a rule. */
+  /** Tokens of an answer, as a rule: what each attempt under way counts for. */
   usual: number;
 }
 
 /** A row has the attempts under way, and beside them, where one look reaches both, a window. */
 const width = 1 + windowWidth;
 const windowAt = 1;
+const countAt = windowAt + sumAt;
 
 /**
  * Picks the target with the fewest requests or tokens for its weight in a day.
@@ -73,7 +74,11 @@ export const usage: (options?: UsageOptions) => Plugin = defineSelector({
       const { numbers } = table;
       const { usual } = counted;
       const at = bucket();
-      for (let i = 0; i < list.length; i++) into[i] = each[i]! / (usedOf(numbers, list[i]!, usual, at) + 1);
+      for (let i = 0; i < list.length; i++) {
+        const row = list[i]!;
+        if (at > numbers[row + windowAt]!) advance(numbers, row + windowAt, at);
+        into[i] = each[i]! / (numbers[row + countAt]! + usual * numbers[row]! + 1);
+      }
     };
 
     return {
@@ -97,19 +102,12 @@ export const usage: (options?: UsageOptions) => Plugin = defineSelector({
       explain(targets, x) {
         const scores = new Float64Array(targets.length);
         rate(targets, x, scores);
-        const at = bucket();
-        const list = rows.align(targets);
+        const each = weights(targets);
         return targets.map(({ id, weight }, i) => {
-          const used = usedOf(table.numbers, list[i]!, counted.usual, at);
-          const note = `${Math.round(used)} ${count} in ${toDuration(window)}, weight ${weight}`;
+          const note = `${Math.round(each[i]! / scores[i]! - 1)} ${count} in ${toDuration(window)}, weight ${weight}`;
           return { id, score: scores[i]!, note };
         });
       },
     };
   },
 });
-
-/** What was counted, and as much again for each attempt under way as answers have as a rule. */
-function usedOf(numbers: Float64Array, row: number, usual: number, now: number): number {
-  return totalOf(numbers, row + windowAt, now) + usual * numbers[row]!;
-}

@@ -150,7 +150,8 @@ describe("the law ordered fails", () => {
 
 test("several laws may be claimed at once, and one twice", async () => {
   const names: string[] = [];
-  const create = selector(() => ({ pick: weighted }));
+  // Not by `find`, whose function is an object for each pick.
+  const create = selector(() => ({ pick: (targets) => (targets[0]?.weight === 0 ? weighted(targets) : targets[0]) }));
   testSelector({ test: (name) => names.push(name), create, law: ["ordered", "frugal", "ordered"] });
   expect(names).toEqual([...new Set(names)]);
   expect(await fails(create, ["ordered", "frugal"])).toEqual([]);

@@ -2,10 +2,12 @@ import { expect, test } from "vitest";
 import { createPrices, toTiers } from "../../../plugins/select/_price.ts";
 import { fakeExchange, fakeTarget, type FakeTargetFields, fakeTargets } from "plugboard/testing";
 
+const tokens = { inputTokens: 1e6, outputTokens: 1e6 };
+
 /** Dollars of a million tokens of prompt and one million of answer. */
 function dollarsOf(fields: FakeTargetFields, prompt = 1e6, model?: string): number {
   const into = new Float64Array(1);
-  createPrices(1e6).read([fakeTarget(fields)], fakeExchange({ model }), prompt, into);
+  createPrices({ ...tokens, inputTokens: prompt }).read([fakeTarget(fields)], fakeExchange({ model }), into);
   return into[0] as number;
 }
 
@@ -79,30 +81,30 @@ test.each(["__proto__", "constructor", "toString"])("takes no model %s for one w
 
 test("does not make up for a broken price of the model by that of the target", () => {
   const meta = { price: 1, prices: { big: -1 } };
-  const prices = createPrices(1e6);
+  const prices = createPrices(tokens);
   expect(prices.has(fakeTarget({ meta, model: "big" }), fakeExchange())).toBe(false);
   expect(prices.has(fakeTarget({ meta, model: "small" }), fakeExchange())).toBe(true);
 });
 
 test("tells the prices of each model apart, however many are asked for", () => {
-  const prices = createPrices(1e6);
+  const prices = createPrices(tokens);
   const models = Array.from({ length: 40 }, (_, index) => `m${index}`);
   const targets = fakeTargets(2, {
     meta: { prices: Object.fromEntries(models.map((model, index) => [model, index])) },
   });
   const into = new Float64Array(2);
   for (const [index, model] of [...models.entries(), ...models.entries()]) {
-    prices.read(targets, fakeExchange({ model }), 1e6, into);
+    prices.read(targets, fakeExchange({ model }), into);
     expect([...into]).toEqual([2 * index, 2 * index]);
   }
 });
 
 test("reads the prices of another list anew", () => {
-  const prices = createPrices(0);
+  const prices = createPrices({ ...tokens, outputTokens: 0 });
   const into = new Float64Array(1);
   const read = (price: number, tried: number) => {
     const targets = fakeTargets(1, { meta: { price } });
-    prices.read(targets, fakeExchange({ tried: fakeTargets(tried) }), 1e6, into);
+    prices.read(targets, fakeExchange({ tried: fakeTargets(tried) }), into);
     return into[0];
   };
   expect([read(1, 0), read(2, 0), read(3, 1), read(4, 0)]).toEqual([1, 2, 3, 4]);

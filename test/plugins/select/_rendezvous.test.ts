@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Target } from "plugboard";
 import { fakeTargets, seededRandom } from "plugboard/testing";
+import { hashParts } from "../../../plugins/select/_hash.ts";
 import { findHighest, toRing } from "../../../plugins/select/_rendezvous.ts";
 
 test("picks as every process and every release does: moving all sessions at once empties all caches", () => {
@@ -82,13 +83,19 @@ test("gives the same one of two that score alike, wherever they stand", () => {
   for (const targets of [fakeTargets(2), fakeTargets(2).toReversed()]) {
     const ring = toRing(targets);
     const alike = { ...ring, hashes: new Int32Array(2), others: new Int32Array(2) };
-    expect(targets[findHighest(alike, "key", 0)]?.id).toBe("t1");
+    expect(targets[findHighest(alike, hashesOf("key"), 0)]?.id).toBe("t1");
   }
 });
 
 function homes(targets: readonly Target[], keys: readonly string[]): string[] {
   const ring = toRing(targets);
-  return keys.map((key) => targets[findHighest(ring, key, 0)]?.id as string);
+  return keys.map((key) => targets[findHighest(ring, hashesOf(key), 0)]?.id as string);
+}
+
+function hashesOf(key: string): Int32Array {
+  const hashes = new Int32Array(2);
+  hashParts([key], Infinity, hashes);
+  return hashes;
 }
 
 /** Keys as they come: the same each time. */

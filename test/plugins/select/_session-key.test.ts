@@ -1,10 +1,14 @@
 import { describe, expect, test } from "vitest";
 import type { Exchange } from "plugboard";
 import { fakeExchange } from "plugboard/testing";
-import { createKeyReader, keyNeedsBody, type SessionKey } from "../../../plugins/select/_session-key.ts";
+import { createKeyReader, type KeptKey, keyNeedsBody, type SessionKey } from "../../../plugins/select/_session-key.ts";
 import { posting, postingText } from "./select-bodies.ts";
 
-const read = (key: SessionKey | readonly SessionKey[], x: Exchange) => createKeyReader(key).read(x);
+const keptOf = (key: SessionKey | readonly SessionKey[], x: Exchange): KeptKey | undefined => {
+  const reader = createKeyReader(key);
+  return reader.read(x) ? reader.keep() : undefined;
+};
+const read = (key: SessionKey | readonly SessionKey[], x: Exchange) => keptOf(key, x)?.text;
 
 describe("reads a key", () => {
   test("from a header, whatever its case in the config, and from several lines of it", () => {
@@ -18,6 +22,9 @@ describe("reads a key", () => {
     const x = fakeExchange({ headers: { cookie: "xsid=1; sid=a=b ;sid2=3" } });
     expect(read("cookie:sid", x)).toBe("default cookie:sid a=b");
     expect(read("cookie:id", x)).toBeUndefined();
+    const inside = fakeExchange({ headers: { cookie: "a=sid=1; b = sid; sid; sid ;c=; sid = 7 ; sid=8" } });
+    expect(read("cookie:sid", inside)).toBe("default cookie:sid 7");
+    expect(read(["cookie:c", "cookie:b"], inside)).toBe("default cookie:b sid");
   });
 
   test("from the query, decoded", () => {
@@ -42,6 +49,12 @@ describe("reads a key", () => {
 
   test("the last of two members of the name, as JSON.parse has it", () => {
     expect(read("body:user", postingText('{"user":"a","user":"b"}'))).toBe("default body:user b");
+  });
+
+  test("of a name that is written with escapes, or in letters of any kind", () => {
+    expect(read("body:user", postingText('{"us\\u0065r":"a","x":"user"}'))).toBe("default body:user a");
+    expect(read('body:é"', postingText(JSON.stringify({ 'é"': 1 })))).toBe('default body:é" 1');
+    expect(read("body:user", postingText('{"users":"a","use":"user"}'))).toBeUndefined();
   });
 
   test("of no body that is not JSON, or not whole", () => {
@@ -75,17 +88,19 @@ describe("reads a key", () => {
 
   test("of bounded length, however long the value and the model", () => {
     const long = (end: string) => fakeExchange({ model: "m".repeat(9_999), search: `?a=${"k".repeat(9_999)}${end}` });
-    const [one, same, other] = [read("query:a", long("1")), read("query:a", long("1")), read("query:a", long("2"))];
-    expect(one?.length).toBeLessThan(200);
-    expect(one).toBe(same);
-    expect(one).not.toBe(other);
+    const [one, same, other] = ["1", "1", "2"].map((end) => keptOf("query:a", long(end)));
+    expect(one?.text.length).toBeLessThan(300);
+    expect(one).toEqual(same);
+    expect(one).not.toEqual(other);
   });
 
   test("from the first of a list that yields one", () => {
     const reader = createKeyReader(["header:x-session-id", "body:user", "ip"]);
     const both = posting({ user: "u1" }, { headers: { "x-session-id": "s1" } });
-    expect(reader.read(both)).toBe("default header:x-session-id s1");
-    expect(reader.read(posting({ user: "u1" }, { headers: { "x-session-id": "" } }))).toBe("default body:user u1");
+    expect([reader.read(both), reader.keep().text]).toEqual([true, "default header:x-session-id s1"]);
+    const without = posting({ user: "u1" }, { headers: { "x-session-id": "" } });
+    expect([reader.read(without), reader.keep().text]).toEqual([true, "default body:user u1"]);
+    expect(reader.read(fakeExchange({ ip: undefined }))).toBe(false);
     expect(reader.source(posting({ user: "u1" }))).toBe("body:user");
     expect(reader.source(fakeExchange({ ip: undefined }))).toBeUndefined();
   });

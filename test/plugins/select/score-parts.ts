@@ -8,7 +8,9 @@ export const by = (rate: (target: Target, x: Exchange) => number, name = "by"): 
     name,
     create: () => ({
       pick: (targets) => targets[0],
-      score: (targets, x, into) => targets.forEach((target, i) => void (into[i] = rate(target, x))),
+      score(targets, x, into) {
+        for (let i = 0; i < targets.length; i++) into[i] = rate(targets[i]!, x);
+      },
     }),
   })();
 

@@ -4,6 +4,7 @@ import { inOrder } from "plugboard/plugins/select/in-order";
 import { roundRobin } from "plugboard/plugins/select/round-robin";
 import { fakeExchange, fakeOutcome } from "plugboard/testing";
 import { seededState } from "../../../core/testing/plugin.ts";
+import type { Seat } from "../../../plugins/select/_seats.ts";
 import { by, end, fresh } from "./sticky-rig.ts";
 
 describe("what it remembers", () => {
@@ -30,9 +31,9 @@ describe("what it remembers", () => {
     const { targets, selector } = await fresh(3, { max: 100 }, roundRobin(), state);
     for (let i = 0; i < 1_000; i++) end(selector, targets[i % 3], `s${i}`.padEnd(i, "x"));
     selector.attemptEnd?.(targets[1] as Target, fakeOutcome(), fakeExchange());
-    const seats = state.keep("sticky route", () => new Map<string, unknown>());
+    const seats = state.keep("sticky route", () => new Map<number, Seat>());
     expect(seats.size).toBe(100);
-    expect(Math.max(...[...seats.keys()].map((key) => key.length))).toBeLessThan(200);
+    expect(Math.max(...[...seats.values()].map(({ key }) => key.text.length))).toBeLessThan(200);
   });
 
   test("is kept over a reload of the config, and so that it can be copied", async () => {
