@@ -1,12 +1,9 @@
-import { resolve } from "node:path";
 import type { Redis } from "ioredis";
 import type { Storage } from "unstorage";
 import type { DiskLog } from "./_registry-disk.ts";
 import { createLocalStore } from "./_registry-local.ts";
+import { isRedis, type StorageOption, toDirectory } from "./_registry-place.ts";
 import type { RegistryStore } from "./_registry-store.ts";
-
-/** `"memory"`, `"file:./directory"`, `"redis://host:6379/0"`, or a storage that was made elsewhere. */
-export type StorageOption = string | Storage;
 
 export interface OpenOptions {
   readonly storage: StorageOption;
@@ -15,18 +12,6 @@ export interface OpenOptions {
   readonly random: () => number;
   readonly now: () => number;
   readonly log: DiskLog;
-}
-
-/** Why a storage is none, or undefined. */
-export function whyNoStorage(storage: unknown): string | undefined {
-  const is = typeof storage === "string" ? isKnown(storage) : isStorage(storage);
-  return is ? undefined : 'Expected "memory", "file:./directory", "redis://host:6379" or a storage of unstorage';
-}
-
-/** Equal for what is the same place, however it is written. */
-export function toPlace(storage: StorageOption): string {
-  if (typeof storage !== "string") return "storage";
-  return storage.startsWith("file:") ? `file:${resolve(toDirectory(storage))}` : storage;
 }
 
 /** Makes the store for a storage; what only one kind needs is loaded when it is asked for. */
@@ -56,21 +41,4 @@ async function openRedis(url: string, rest: Rest): Promise<RegistryStore> {
   });
   // Never connected itself: the store takes its settings.
   return createRedisStore({ client: new Redis(url, { lazyConnect: true }), ...rest });
-}
-
-function isKnown(text: string): boolean {
-  return text === "memory" || isRedis(text) || (text.startsWith("file:") && toDirectory(text) !== "");
-}
-
-function isRedis(text: string): boolean {
-  return /^rediss?:\/\/./.test(text) && URL.canParse(text);
-}
-
-/** `file:./there`, `file:/there` and `file:///there`. */
-function toDirectory(text: string): string {
-  return text.slice("file:".length).replace(/^\/\/(?=\/)/, "");
-}
-
-function isStorage(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "getItemRaw" in value && "getMount" in value;
 }

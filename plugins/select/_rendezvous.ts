@@ -43,7 +43,9 @@ export function findHighest(ring: Ring, key: Int32Array, bound: number): number 
 
 /** The score of each for a key: highest random weight. */
 export function scoresOf(ring: Ring, key: Int32Array): number[] {
-  return ring.targets.map((_, i) => ring.weights[i]! / -Math.log(1 - ((mix(ring, i, key) >>> 0) + 0.5) / 2 ** 32));
+  return ring.targets.map(
+    (_, i) => ring.weights[i]! / -Math.log(1 - ((mix(ring, i, key[0]!, key[1]!) >>> 0) + 0.5) / 2 ** 32),
+  );
 }
 
 /** Requests that each may have under way at most, this one included; by index. */
@@ -56,11 +58,13 @@ export function capacities(ring: Ring, bound: number): number[] {
 function findIn(ring: Ring, key: Int32Array): number {
   const { targets, weights } = ring;
   const isBound = ring.share[0] !== Infinity;
+  const hash = key[0]!;
+  const other = key[1]!;
   let found = -1;
   let most = 0;
   for (let i = 0; i < targets.length; i++) {
     const weight = weights[i]!;
-    const rest = ((mix(ring, i, key) >>> 0) + 0.5) / 2 ** 32;
+    const rest = ((mix(ring, i, hash, other) >>> 0) + 0.5) / 2 ** 32;
     // -ln(1 - rest) is never below rest, so hardly any needs its logarithm.
     if (!(weight > 0) || weight < most * rest) continue;
     const score = weight / -Math.log(1 - rest);
@@ -73,9 +77,9 @@ function findIn(ring: Ring, key: Int32Array): number {
 }
 
 /** 32 bits, alike for alike target and key, with no pattern in them. No fraction yet: a call would put that into a box. */
-function mix({ hashes, others }: Ring, index: number, key: Int32Array): number {
-  const mixed = Math.imul(hashes[index]! ^ key[0]!, 0x9e3779b1);
-  return finish(mixed ^ (mixed >>> 15) ^ others[index]! ^ key[1]!);
+function mix({ hashes, others }: Ring, index: number, hash: number, other: number): number {
+  const mixed = Math.imul(hashes[index]! ^ hash, 0x9e3779b1);
+  return finish(mixed ^ (mixed >>> 15) ^ others[index]! ^ other);
 }
 
 function measureShare({ live, total, share }: Ring, bound: number): void {

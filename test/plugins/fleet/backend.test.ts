@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { eventually } from "../../e2e/eventually.ts";
 import { openBackend, openStranger, reaches, runs, scripted, started } from "./backend-rig.ts";
 
@@ -145,7 +145,7 @@ test("what answers on a port that is taken is never the backend", async () => {
   await eventually(() => expect(backend.status.reason).toContain(`port ${stranger.port} is taken by`));
   if (process.platform === "linux") expect(backend.status.reason).toContain(`process ${process.pid} (`);
   expect(backend.states).not.toContain("ready");
-  expect((await backend.control("/health")).status).toBe(503);
+  await vi.waitFor(async () => expect((await backend.control("/health")).status).toBe(503));
   await stranger.close();
   await reaches(backend, "ready");
   expect(backend.status.restarts).toBe(0);
