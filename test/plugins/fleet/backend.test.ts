@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { eventually } from "../../e2e/eventually.ts";
+import { freePair } from "../../e2e/fleet/stack.ts";
 import { openBackend, openStranger, reaches, runs, scripted, started } from "./backend-rig.ts";
 
 interface Self {
@@ -139,7 +140,8 @@ test("one that does not become ready in time is ended and started again", async 
 });
 
 test("what answers on a port that is taken is never the backend", async () => {
-  const stranger = await openStranger();
+  // Not one of those that the system gives to clients: its babysitter takes the next.
+  const stranger = await openStranger(await freePair());
   const backend = await openBackend(scripted([], { port: stranger.port, restart: { delay: 20, maxDelay: 20 } }));
   backend.start();
   await eventually(() => expect(backend.status.reason).toContain(`port ${stranger.port} is taken by`));
