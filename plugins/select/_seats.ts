@@ -26,7 +26,7 @@ export interface Seats {
 /**
  * Makes seats over a map that may outlive them: by one hash of the session's key or the other, the longest not heard of
  * first. By numbers, for a key of letters would have to be made for each pick. A seat is had by the session whose key it
- * is, compared letter by letter, never by one of the same hash.
+ * is, compared letter by letter as far as it is kept, never by another of the same hash.
  */
 export function createSeats(
   kept: Map<number, Seat>,
