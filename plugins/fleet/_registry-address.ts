@@ -24,6 +24,23 @@ const resolveWithin = 2_000;
 /** Names asked for at once: the system's resolver has few threads, which files need too. */
 const mostQuestions = 64;
 
+/** What a program calls "all my addresses", which leads others nowhere. */
+const anywhere: ReadonlySet<string> = new Set(["0.0.0.0", "::", "[::]"]);
+
+/**
+ * The same place by the address it registered from, where its host is what it listens on: InfiniLM's babysitters are
+ * often configured like that.
+ */
+export function seenFrom<P extends Place>(place: P, peer: string): P {
+  const { host, url } = place;
+  if (host === undefined || !anywhere.has(host) || peer === "") return place;
+  const to = url === undefined ? undefined : toUrl(url);
+  if (!(to instanceof URL) || !anywhere.has(to.hostname)) return { ...place, host: peer };
+  const ending = url?.endsWith("/") === true || to.pathname !== "/" ? to.pathname : "";
+  const port = to.port === "" ? "" : `:${to.port}`;
+  return { ...place, host: peer, url: `${to.protocol}//${peer.includes(":") ? `[${peer}]` : peer}${port}${ending}` };
+}
+
 export function refusePort(port: number): string | undefined {
   return badPorts.has(port) ? `port ${port} is not for HTTP` : undefined;
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { AddressRules } from "../../core/index.ts";
-import { createPlaceCheck } from "./_registry-address.ts";
+import { createPlaceCheck, seenFrom } from "./_registry-address.ts";
 import type { Checker } from "./_registry-check.ts";
 import { isHealthy, toEntry, toList } from "./_registry-entry.ts";
 import { parseLeaseId, parsePatch, parseRegistration, parseStatus } from "./_registry-fields.ts";
@@ -47,7 +47,7 @@ export function createRoutes(options: RoutesOptions): RegistryRoutes {
   async function register(call: Call): Promise<Answer> {
     writers.admit(call);
     const body = await readJson(call, limits.body);
-    const fields = parseRegistration(body);
+    const fields = seenFrom(parseRegistration(body), toPeer(call.req));
     const shown = parseLeaseId(call.req.headers["x-lease-id"], body);
     await checkPlace(fields);
     const { name, lease = options.lease, ...rest } = fields;
@@ -64,7 +64,7 @@ export function createRoutes(options: RoutesOptions): RegistryRoutes {
     const { name, req } = call;
     writers.admit(call);
     const body = await readJson(call, limits.body);
-    const patch = parsePatch(body);
+    const patch = seenFrom(parsePatch(body), toPeer(req));
     await checkPlace(patch);
     const leaseId = parseLeaseId(req.headers["x-lease-id"], body);
     const made = done(await store().update(name, patch, toClaim(req, leaseId)), name);

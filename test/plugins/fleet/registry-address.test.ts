@@ -216,3 +216,23 @@ test("a service is refused when it registers and when it moves, in words that na
     expect((await call("PUT", "/services/a", patch)).status).toBe(422);
   expect((await call("GET", "/services/a")).body).toMatchObject({ url: "http://127.0.0.1:8001", port: 8001 });
 });
+
+describe("a service that says it is on all its addresses is where it registered from", () => {
+  test.each([
+    ["0.0.0.0", "http://0.0.0.0:8001", "http://127.0.0.1:8001"],
+    ["0.0.0.0", "http://0.0.0.0:8001/v1", "http://127.0.0.1:8001/v1"],
+    ["::", "http://[::]:8001", "http://127.0.0.1:8001"],
+    ["0.0.0.0", "http://127.0.0.2:8001", "http://127.0.0.2:8001"],
+  ])("%s and %s become %s", async (host, url, expected) => {
+    const { register, call } = await startRegistry();
+    const answer = await register({ host, url });
+    expect(answer).toMatchObject({ status: 201, body: { service: { host: "127.0.0.1", url: expected } } });
+    const moved = await call("PUT", "/services/a", { host, url });
+    expect(moved).toMatchObject({ status: 200, body: { service: { host: "127.0.0.1", url: expected } } });
+  });
+
+  test("but not where only its URL does", async () => {
+    const { register } = await startRegistry();
+    expect((await register({ url: "http://0.0.0.0:8001" })).status).toBe(422);
+  });
+});
