@@ -116,7 +116,8 @@ const piece = fc.oneof(
     arbitrary: fc.constantFrom("%2e", "%2E", "%2f", "%5c", "%00", "%3b", "%252e", "%252f", "%25252e", "\\", "#"),
   },
   { weight: 2, arbitrary: fc.nat(255).map((byte) => `%${byte.toString(16).padStart(2, "0")}`) },
-  { weight: 1, arbitrary: fc.string({ minLength: 1, maxLength: 2 }) },
+  // A question mark ends a path before it comes this far.
+  { weight: 1, arbitrary: fc.string({ minLength: 1, maxLength: 2 }).map((text) => text.replaceAll("?", "!")) },
 );
 const path = fc.array(piece, { maxLength: 12 }).map((pieces) => `/${pieces.join("")}`);
 
