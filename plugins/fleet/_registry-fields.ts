@@ -4,15 +4,8 @@ import type { Patch } from "./_registry-store.ts";
 type Body = Readonly<Record<string, unknown>>;
 
 /** What a registration's body says, checked field by field. */
-export interface Fields {
+export interface Fields extends Required<Patch> {
   readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly hostname: string;
-  readonly url: string;
-  readonly status: string;
-  readonly metadata: Readonly<Record<string, unknown>>;
-  readonly weight: number;
   /** Milliseconds; undefined: it did not say. */
   readonly lease: number | undefined;
 }

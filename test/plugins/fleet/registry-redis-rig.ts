@@ -2,7 +2,7 @@ import { createConsola } from "consola";
 import type { RedisOptions } from "ioredis";
 import { createRedisStore, type RedisStoreOptions } from "plugboard/plugins/fleet/_registry-redis";
 import type { Refusal, RegistryStore, Service, StoreEvents } from "plugboard/plugins/fleet/_registry-store";
-import { afterAll, onTestFinished } from "vitest";
+import { afterAll, expect, onTestFinished, vi } from "vitest";
 import type { RedisServer } from "../../redis.ts";
 import { startRedis } from "../../redis.ts";
 
@@ -48,6 +48,24 @@ export async function ownRedis(options?: { durable?: boolean }): Promise<RedisSe
   const server = await startRedis(options);
   onTestFinished(() => server.close());
   return server;
+}
+
+/** Until so many milliseconds have passed by the clock that leases go by: that of Redis. */
+export async function passes(server: RedisServer, ms: number): Promise<void> {
+  const client = server.client();
+  const read = async (): Promise<number> => {
+    const [seconds, micros] = await client.time();
+    return Number(seconds) * 1_000 + Number(micros) / 1_000;
+  };
+  const end = (await read()) + ms;
+  const check = async (): Promise<void> => expect(await read()).toBeGreaterThanOrEqual(end);
+  await vi.waitFor(check, { interval: 10, timeout: ms + 4_000 });
+  client.disconnect();
+}
+
+/** Until a store's own clock has passed a time, such as the end of a lease that nobody can ask Redis about. */
+export async function isPast(time: number): Promise<void> {
+  await vi.waitFor(() => expect(now()).toBeGreaterThan(time), { interval: 10, timeout: 4_000 });
 }
 
 let prefixes = 0;

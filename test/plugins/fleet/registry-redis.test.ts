@@ -1,4 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { createConsola } from "consola";
 import { createRedisStore } from "plugboard/plugins/fleet/_registry-redis";
 import { isStoreAway, type Service } from "plugboard/plugins/fleet/_registry-store";
@@ -8,7 +7,7 @@ import { describe, expect, onTestFinished } from "vitest";
 import type { Redis } from "ioredis";
 import { eventually } from "../../e2e/eventually.ts";
 import { testWithRedis as test } from "../../redis.ts";
-import { isService, names, newPrefix, now, openStore, shareRedis, tell } from "./registry-redis-rig.ts";
+import { isService, names, newPrefix, now, openStore, shareRedis, tell, passes } from "./registry-redis-rig.ts";
 import { claim, registration, type StoreRig, testRegistryStore } from "./registry-store-laws.ts";
 
 const redis = shareRedis();
@@ -28,7 +27,7 @@ async function createRedisRig(): Promise<StoreRig> {
       await store.open(events);
       return store;
     },
-    pass: (ms) => pause(ms),
+    pass: (ms) => passes(server, ms),
     close: () => Promise.resolve(),
   };
 }
@@ -100,7 +99,7 @@ describe("several processes", () => {
     const opened = await Promise.all(Array.from({ length: 3 }, () => openStore(server, { prefix })));
     await opened[0]!.store.register(registration("a", { lease: 400 }), claim());
     for (let beat = 0; beat < 8; beat++) {
-      await pause(150);
+      await passes(server, 150);
       expect(await opened[beat % 3]!.store.heartbeat("a", undefined, claim())).toMatchObject({ name: "a" });
     }
     for (const { told } of opened) expect(told).toEqual(["+a"]);
@@ -116,7 +115,7 @@ describe("several processes", () => {
     const fast = await openStore(server, { prefix, now: () => 1e9 + (now() - start) * 5 });
     const slow = await openStore(server, { prefix, now: () => (now() - start) / 5 - 1e9 });
     await fast.store.register(registration("a", { leaseId: "lease-of-a", lease: 700 }), claim("lease-of-a"));
-    await pause(400);
+    await passes(server, 400);
     expect(fast.told).toEqual(["+a"]);
     expect(await fast.store.register(registration("a"), claim(undefined, "10.0.0.9"))).toBe("taken");
     await eventually(() => expect(fast.told).toEqual(["+a", "+a"]));
@@ -165,7 +164,7 @@ describe("one process", () => {
     await store.register(registration("a", { lease: 100 }), claim());
     await store.register(registration("b", { lease: 500 }), claim());
     await store.close();
-    await pause(600);
+    await passes(server, 600);
     const later = await openStore(server, { prefix, interval: 100 });
     expect(later.store.epoch).not.toBe(store.epoch);
     expect(names(later.store)).toEqual(["b"]);
