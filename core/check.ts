@@ -7,6 +7,8 @@ export interface CheckedConfig {
   readonly plugins: readonly string[];
   /** Plugin names per phase, in the order they run. */
   readonly hooks: Readonly<Partial<Record<HookName, readonly string[]>>>;
+  /** The same for each mount and each further listener. */
+  readonly sites: readonly { readonly name: string; readonly hooks: CheckedConfig["hooks"] }[];
 }
 
 /** Validates, sets up and links a config without opening anything; throws a ConfigError with all that is wrong. */
@@ -15,5 +17,7 @@ export async function checkConfig(config: ProxyConfig | ConfigFunction): Promise
   const generation = await Generation.load(config, proxy, { number: 0, mode: "check", status: idleStatus });
   await generation.close();
   await proxy.ledger.close();
-  return { plugins: generation.plugins, hooks: generation.phases.order };
+  const [main, ...others] = generation.everySite();
+  const sites = others.map(({ name, phases }) => ({ name, hooks: phases.order }));
+  return { plugins: generation.plugins, hooks: main?.phases.order ?? {}, sites };
 }

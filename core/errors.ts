@@ -30,6 +30,7 @@ export type ErrorCode =
   | "cooling_down"
   | "overloaded"
   | "draining"
+  | "prefill_failed"
   | "connect_failed"
   | "dns_error"
   | "tls_error"
@@ -51,7 +52,12 @@ export interface ErrorKind {
 }
 
 const client = (status: number, flag = "DPE"): ErrorKind => ({ status, source: "client", flag, retryable: false });
-const proxy = (status: number, flag = "-"): ErrorKind => ({ status, source: "proxy", flag, retryable: false });
+const proxy = (status: number, flag = "-", retryable = false): ErrorKind => ({
+  status,
+  source: "proxy",
+  flag,
+  retryable,
+});
 const upstream = (status: number, flag: string, retryable = true): ErrorKind => ({
   status,
   source: "upstream",
@@ -89,6 +95,7 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   cooling_down: proxy(503, "UH"),
   overloaded: proxy(503, "OM"),
   draining: proxy(503, "DR"),
+  prefill_failed: proxy(502, "UF", true),
   connect_failed: upstream(502, "UF"),
   dns_error: upstream(502, "UF"),
   tls_error: upstream(502, "UF"),

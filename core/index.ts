@@ -9,12 +9,26 @@ export type {
   UpstreamRequest,
 } from "./contract/exchange.ts";
 export type { Hook, HookMap, HookName, Hooks } from "./contract/hooks.ts";
-export type { ConfigFunction, ExplainRequest, Limits, Proxy, ProxyConfig } from "./contract/proxy.ts";
+export type {
+  Certificate,
+  ConfigFunction,
+  ExplainRequest,
+  Limits,
+  ListenerConfig,
+  ListenerState,
+  ListenerStatus,
+  MountConfig,
+  PluginList,
+  Proxy,
+  ProxyConfig,
+  TlsConfig,
+} from "./contract/proxy.ts";
 export type { RetryClass, RetryOptions, RetryPolicy, Route, RouteOptions, Timeouts } from "./contract/route.ts";
 export type { StandardSchema } from "./contract/schema.ts";
 export type {
   Awaitable,
   Catalog,
+  Condition,
   Discovery,
   DiscoverySink,
   KnownTarget,
@@ -29,7 +43,17 @@ export type {
   TransportCall,
   TransportSink,
 } from "./contract/services.ts";
-export type { Mode, OptionProblem, Reporter, Setup, Status, Task } from "./contract/setup.ts";
+export type {
+  ExtraAnswer,
+  ExtraAttempt,
+  ExtraAttemptOptions,
+  Mode,
+  OptionProblem,
+  Reporter,
+  Setup,
+  Status,
+  Task,
+} from "./contract/setup.ts";
 export type {
   Pool,
   Price,
@@ -37,6 +61,7 @@ export type {
   Target,
   TargetSpec,
   TargetStats,
+  TargetTls,
   TieredPrice,
   TokenPrice,
   Verdict,

@@ -84,6 +84,7 @@ export function idleStatus(): Status {
     draining: false,
     startedAt: Date.now(),
     plugins: [],
+    listeners: [],
     reloadError: undefined,
     stale: [],
   };

@@ -1,17 +1,17 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { ConsolaInstance } from "consola";
 import { toFetchHandler } from "srvx/node";
-import type { ConfigFunction, ExplainRequest, Limits, Proxy, ProxyConfig } from "./contract/proxy.ts";
+import type { ConfigFunction, ExplainRequest, Limits, ListenerStatus, Proxy, ProxyConfig } from "./contract/proxy.ts";
 import type { Mode, Status } from "./contract/setup.ts";
 import { explainWith } from "./explain/explain.ts";
 import type { Explanation } from "./explain/explanation.ts";
 import { acceptExchange } from "./exchange/accept.ts";
 import { Generation } from "./generation/generation.ts";
+import { Ports } from "./listeners/ports.ts";
 import { ProxyState } from "./proxy-state.ts";
 import { connectionClosed } from "./wire/connection.ts";
-import { drain, endAll } from "./wire/drain.ts";
-import { attach, type Attached, type Extras, tune } from "./wire/server.ts";
+import { endAll } from "./wire/drain.ts";
+import type { Entry, Extras } from "./wire/server.ts";
 
 export interface ProxyOptions {
   /** @default "serve" */
@@ -36,6 +36,9 @@ export async function createProxy(config: ProxyConfig | ConfigFunction, options:
   return runtime;
 }
 
+/** Of requests by a server that somebody else made, or by none. */
+const ownEntry: Entry = { name: "main", draining: false };
+
 class Runtime implements Proxy {
   readonly #state: ProxyState;
   readonly #mode: Mode;
@@ -45,39 +48,43 @@ class Runtime implements Proxy {
   #loading: Generation | undefined;
   #number = 0;
   #retired: Set<Generation> = new Set();
-  #servers: Attached[] = [];
+  readonly #ports: Ports;
   #reloading: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
   #now: AbortController = new AbortController();
   readonly #fetch: (request: Request) => Response | Promise<Response>;
-  readonly listener: RequestListener = (req, res) => this.#accept(req, res);
+  readonly listener: RequestListener = (req, res) => this.#accept(ownEntry, req, res);
 
   constructor(config: ProxyConfig | ConfigFunction, options: ProxyOptions) {
     this.#state = new ProxyState(options.limits, options.log);
     this.#mode = options.mode ?? "serve";
     this.#config = config;
     this.#fetch = toFetchHandler((req: IncomingMessage, res: ServerResponse) => this.#acceptWeb(req, res));
+    const acceptor = {
+      limits: () => this.#state.limits,
+      accept: (entry: Entry, req: IncomingMessage, res: ServerResponse, extras?: Extras) =>
+        this.#accept(entry, req, res, extras),
+      tunnels: (req: IncomingMessage) => this.#generation().upgrades.has(String(req.headers.upgrade).toLowerCase()),
+      listener: this.listener,
+    };
+    this.#ports = new Ports(this.#state, acceptor, (name) => this.#generation().conditions.get(name));
   }
 
-  async listen(options: { port?: number; host?: string } = {}): Promise<{ url: string; port: number }> {
-    const config = this.#generation().config;
-    const host = options.host ?? config.host ?? "127.0.0.1";
-    const server = createServer({ maxHeaderSize: this.#state.limits.headers, connectionsCheckingInterval: 1_000 });
-    this.attach(server);
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(options.port ?? config.port ?? 0, host, resolve);
-    });
-    const { port } = server.address() as AddressInfo;
-    return { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, port };
-  }
-
-  attach(server: Server): void {
+  async listen(options: Parameters<Proxy["listen"]>[0] = {}): Promise<{ url: string; port: number }> {
     if (this.#closing !== undefined) throw new Error("this proxy is closed");
-    const accept = (req: IncomingMessage, res: ServerResponse, extras?: Extras): void => this.#accept(req, res, extras);
-    const tunnels = (req: IncomingMessage): boolean =>
-      this.#generation().upgrades.has(String(req.headers.upgrade).toLowerCase());
-    this.#servers.push(attach(server, { limits: () => this.#state.limits, accept, tunnels, listener: this.listener }));
+    const { config } = this.#generation();
+    const { port = config.port ?? 0, host = config.host ?? "127.0.0.1", tls = config.tls } = options;
+    return this.#ports.listen({ port, host, tls }, config.listeners);
+  }
+
+  attach(server: Server, listener = "main"): void {
+    if (this.#closing !== undefined) throw new Error("this proxy is closed");
+    if (this.#generation().sites(listener) === undefined) throw new Error(`the config has no listener "${listener}"`);
+    this.#ports.attach(server, listener);
+  }
+
+  listeners(): readonly ListenerStatus[] {
+    return this.#ports.statuses();
   }
 
   async fetch(request: Request): Promise<Response> {
@@ -133,7 +140,8 @@ class Runtime implements Proxy {
     this.#state.reloadError = undefined;
     this.#state.ledger.keepReporters(next.registry.reporters);
     next.goLive();
-    for (const { server } of this.#servers) tune(server, this.#state.limits);
+    for (const condition of next.conditions.values()) condition.onChange?.(() => this.#ports.check());
+    this.#ports.configure(next.config.listeners);
     if (old !== undefined) this.#retire(old);
   }
 
@@ -164,6 +172,7 @@ class Runtime implements Proxy {
       draining: this.#state.draining,
       startedAt: this.#state.startedAt,
       plugins: current?.plugins ?? [],
+      listeners: this.#ports.statuses(),
       reloadError: this.#state.reloadError,
       stale: [...(current?.registry.stale.values() ?? [])],
     };
@@ -178,9 +187,9 @@ class Runtime implements Proxy {
   async #close(deadline: number): Promise<void> {
     const state = this.#state;
     state.draining = true;
-    await drain(state, this.#servers, state.limits, deadline, this.#now.signal);
+    await this.#ports.drain(deadline, this.#now.signal);
     await endAll(state);
-    for (const server of this.#servers) server.destroy();
+    this.#ports.destroy();
     await this.#loading?.close();
     await this.#reloading;
     const generations = [...this.#retired, ...(this.#current === undefined ? [] : [this.#current])];
@@ -203,11 +212,11 @@ class Runtime implements Proxy {
     if (framing !== undefined && headers["content-length"] === undefined) rawHeaders.push("transfer-encoding", framing);
     res.once("finish", () => res.emit("close"));
     req.socket.once("close", () => connectionClosed(req.socket));
-    this.#accept(req, res);
+    this.#accept(ownEntry, req, res);
   }
 
-  #accept(req: IncomingMessage, res: ServerResponse, extras?: Extras): void {
-    acceptExchange(this.#generation(), req, res, extras);
+  #accept(entry: Entry, req: IncomingMessage, res: ServerResponse, extras?: Extras): void {
+    acceptExchange(this.#generation(), entry, req, res, extras);
   }
 }
 

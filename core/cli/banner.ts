@@ -1,4 +1,5 @@
 import { colors } from "consola/utils";
+import type { ListenerStatus } from "../contract/proxy.ts";
 import type { Pool } from "../contract/target.ts";
 
 export interface TargetLine {
@@ -14,6 +15,8 @@ export interface TargetLine {
 export interface Readiness {
   readonly version: string;
   readonly urls: readonly string[];
+  /** Further ports. */
+  readonly listeners: readonly ListenerStatus[];
   /** The config as it is shown; undefined when there is no file. */
   readonly config: string | undefined;
   readonly plugins: readonly string[];
@@ -26,7 +29,8 @@ export interface Readiness {
 const shownTargets = 8;
 
 /** What a person sees when the proxy is ready. */
-export function showReadiness({ version, urls, config, plugins, targets, ms }: Readiness): string {
+export function showReadiness(readiness: Readiness): string {
+  const { version, urls, listeners, config, plugins, targets, ms } = readiness;
   const rows: (readonly [string, readonly string[]])[] = [
     ["config", [config ?? colors.dim("none, made of --target")]],
     ["plugins", wrap(plugins)],
@@ -39,12 +43,19 @@ export function showReadiness({ version, urls, config, plugins, targets, ms }: R
     "",
     `  ${colors.green("➜")}  ${colors.bold(colors.cyan(first))}`,
     ...others.map((url) => `     ${colors.cyan(url)}`),
+    ...listeners.map((listener) => `     ${showListener(listener)}`),
     "",
     ...rows.flatMap(([label, lines]) =>
       lines.map((line, index) => `  ${colors.dim((index === 0 ? label : "").padEnd(8))} ${line}`),
     ),
     "",
   ].join("\n");
+}
+
+function showListener({ name, url, host, port, reason }: ListenerStatus): string {
+  if (url !== undefined) return `${colors.cyan(url)}  ${colors.dim(name)}`;
+  const why = reason === undefined ? "" : `: ${reason}`;
+  return colors.dim(`${host}:${port}  ${name}, closed${why}`);
 }
 
 export function listTargets(pools: readonly Pool[]): TargetLine[] {

@@ -10,11 +10,12 @@ export async function check({ config: asked }: { readonly config?: string }): Pr
   const source = await readConfig(file, "check").catch((error: unknown) => {
     throw toFailure(error);
   });
-  const { plugins, hooks } = await checkConfig(source.config).catch((error: unknown) => {
+  const { plugins, hooks, sites } = await checkConfig(source.config).catch((error: unknown) => {
     throw toFailure(error, source);
   });
   const output = createOutput(false);
   const count = plugins.length === 1 ? "1 plugin" : `${plugins.length} plugins`;
   output.tell("valid", done(`${shorten(file)} is valid: ${count}, ${colors.dim(plugins.join(", "))}`));
   output.tell("hooks", `\n${showHooks(hooks)}`);
+  for (const site of sites) output.tell("hooks", `\n  ${colors.bold(site.name)}\n${showHooks(site.hooks)}`);
 }

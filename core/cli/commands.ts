@@ -84,16 +84,21 @@ export const explain: Command = command({
       valueHint: "name: value",
       description: "Header of the request; may be repeated",
     },
+    listener: {
+      type: "string",
+      valueHint: "name",
+      description: "The listener it comes in by, the config's own port by default",
+    },
     n: { type: "string", valueHint: "count", description: "Draw this many times, and show how they spread" },
     seed: { type: "string", valueHint: "number", description: "Make chance repeatable" },
     config,
     json: { type: "boolean", description: "As one JSON object" },
   },
   repeatable: ["header"],
-  async run({ method, path, model, body, n, seed, config: file, json = false }, { all }) {
+  async run({ method, path, model, body, listener, n, seed, config: file, json = false }, { all }) {
     const { explain: run } = await import("./explain.ts");
     const target = [method, path].filter((part) => part !== undefined);
-    await run({ config: file, model, target, body, headers: all("header"), json, n, seed });
+    await run({ config: file, model, target, body, headers: all("header"), listener, json, n, seed });
   },
 });
 

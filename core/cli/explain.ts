@@ -15,6 +15,7 @@ export interface ExplainOptions {
   /** A file; `-` is standard input. */
   readonly body?: string;
   readonly headers: readonly string[];
+  readonly listener?: string;
   readonly json: boolean;
   /** How often the request is sent in thought, for the distribution; digits. */
   readonly n?: string;
@@ -36,7 +37,7 @@ export async function explain(options: ExplainOptions): Promise<void> {
 }
 
 async function toRequest(options: ExplainOptions): Promise<ExplainRequest> {
-  const { model, target, body: file, headers: given } = options;
+  const { model, target, body: file, headers: given, listener } = options;
   if (model === undefined && target.length === 0) {
     throw usageError(
       "what is to be explained?",
@@ -54,6 +55,7 @@ async function toRequest(options: ExplainOptions): Promise<ExplainRequest> {
     method,
     path,
     headers,
+    ...(listener !== undefined && { listener }),
     ...(body !== undefined && { body }),
     ...(draws !== undefined && { draws }),
     ...(seed !== undefined && { seed }),

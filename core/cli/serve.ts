@@ -78,7 +78,7 @@ function reloaderOf(
   output: Output,
 ): Reloader | undefined {
   const { file } = source;
-  const addressOf = (next: ProxyConfig): string => showAddress(address(next));
+  const addressOf = (next: ProxyConfig): string => showAddress(address(next), next.tls);
   if (file !== undefined) return createReloader({ proxy, file, source, output, addressOf });
   if (!again) return undefined;
   return { reload: (reason) => void setUpAgain(proxy, source, output, reason), watch() {}, close() {} };
@@ -142,8 +142,8 @@ async function readSource({ config, targets, select, watch }: ServeOptions): Pro
   });
 }
 
-function showAddress({ port, host }: { port: number; host: string }): string {
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+function showAddress({ port, host }: { port: number; host: string }, tls: ProxyConfig["tls"]): string {
+  return `${tls === undefined ? "" : "https://"}${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 function tellNoReload(output: Output): void {

@@ -1,6 +1,8 @@
 import * as v from "valibot";
-import type { Limits, ProxyConfig } from "../contract/proxy.ts";
+import type { EventHandler } from "h3";
+import type { Certificate, Limits, ListenerConfig, MountConfig, ProxyConfig, TlsConfig } from "../contract/proxy.ts";
 import type { RetryOptions, Timeouts } from "../contract/route.ts";
+import { isPlugin, type Plugin } from "../plugin.ts";
 
 const count = v.optional(v.pipe(v.number(), v.integer("Expected a whole number"), v.minValue(0, "Expected 0 or more")));
 const port = v.pipe(
@@ -39,11 +41,89 @@ const retry = {
 
 const timeouts = { connect: count, headers: count, idle: count, total: count } satisfies Entries<Partial<Timeouts>>;
 
+const word = v.pipe(v.string(), v.nonEmpty("Expected a word, not an empty string"));
+const host = v.optional(v.pipe(v.string(), v.nonEmpty("Expected a host name or an address")));
+
+const certificate = v.strictObject({
+  cert: word,
+  key: word,
+  passphrase: v.optional(v.string()),
+} satisfies Entries<Certificate>);
+
+const tls: v.GenericSchema<TlsConfig | undefined> = v.optional(
+  v.union(
+    [
+      v.literal("self-signed"),
+      certificate,
+      v.pipe(v.array(certificate), v.minLength(1, "Expected one certificate or more")),
+    ],
+    'Expected "self-signed", { cert, key } with the paths of PEM files, or a list of such',
+  ),
+);
+
+/** One or several. */
+const some = <T extends v.GenericSchema<string>>(
+  one: T,
+  message: string,
+): v.GenericSchema<string | readonly string[]> =>
+  v.union([one, v.pipe(v.array(one), v.minLength(1, message))], message);
+
+const mountPath = v.pipe(v.string(), v.regex(/^\/[^?#\s]*$/, "Expected a path such as /v1"));
+const mountHost = v.pipe(
+  v.string(),
+  v.regex(
+    /^(?:\*\.)?(?:[\w-]+(?:\.[\w-]+)*|\[[\da-fA-F:.]+\])$/,
+    "Expected a host name without port, or *.example.com",
+  ),
+);
+
+/** Checked one by one, with better words. */
+const plugins = v.optional(v.any());
+
+const mount = v.strictObject({
+  path: v.optional(some(mountPath, "Expected a path such as /v1, or a list of such")),
+  host: v.optional(some(mountHost, "Expected a host name without port, *.example.com, or a list of such")),
+  pool: v.optional(word),
+  strip: v.optional(v.boolean()),
+  handler: v.optional(v.custom<EventHandler>((value) => typeof value === "function", "Expected a function")),
+  plugins,
+} satisfies Entries<MountConfig>);
+
+const mounts = v.optional(v.pipe(v.array(mount), v.minLength(1, "Expected one mount or more")));
+
+const listener = v.strictObject({
+  port,
+  host,
+  tls,
+  when: v.optional(
+    v.union(
+      [word, v.custom<Plugin>(isPlugin, "Expected a plugin")],
+      "Expected a condition such as anyAvailable(), or the name of one",
+    ),
+  ),
+  control: v.optional(
+    v.union(
+      [v.literal(true), v.pipe(v.array(word), v.minLength(1, "Expected one plugin or more"))],
+      "Expected true, or a list of the names of plugins",
+    ),
+  ),
+  mounts,
+  plugins,
+} satisfies Entries<ListenerConfig>);
+
+const listenerName = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z][\w-]{0,31}$/, "Expected a name of 1 to 32 letters, digits, - and _, the first a letter"),
+  v.check((name) => name !== "main", "main is the listener of the config's own port; take another name"),
+);
+
 const entries = {
   port: v.optional(port),
-  host: v.optional(v.pipe(v.string(), v.nonEmpty("Expected a host name or an address"))),
-  /** Checked one by one, with better words. */
-  plugins: v.any(),
+  host,
+  tls,
+  plugins,
+  mounts,
+  listeners: v.optional(v.record(listenerName, listener)),
   limits: v.optional(v.strictObject(limits)),
   retry: v.optional(v.strictObject(retry)),
   timeouts: v.optional(v.strictObject(timeouts)),

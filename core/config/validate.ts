@@ -3,6 +3,8 @@ import type { PluginInstance } from "../plugin.ts";
 import type { ProxyConfig } from "../contract/proxy.ts";
 import { type ConfigProblem, ConfigError } from "./config-error.ts";
 import { configSchema } from "./schema.ts";
+import { pluginGroups } from "./plugin-groups.ts";
+import { portProblems } from "./port-problems.ts";
 import { knownKeys, knownValues } from "./known-keys.ts";
 import { showValue, withoutReceived } from "./show-value.ts";
 import { suggest } from "./suggest.ts";
@@ -11,13 +13,23 @@ import { walkOptions } from "./walk-options.ts";
 
 export interface ValidPlugin {
   readonly instance: PluginInstance;
+  /** The list it stands in: whose requests it takes part in. */
+  readonly scope: string;
+  /** As in `plugins[3]` or `mounts[0].plugins[1]`. */
+  readonly place: string;
   readonly options: unknown;
   /** Plugins that stand in its options, with their paths. */
   readonly inner: readonly InnerPlugin[];
 }
 
-export interface InnerPlugin extends ValidPlugin {
+export interface InnerPlugin extends Omit<ValidPlugin, "scope" | "place"> {
   readonly path: string;
+}
+
+interface Listed {
+  readonly instance: PluginInstance;
+  readonly scope: string;
+  readonly place: string;
 }
 
 interface Issue {
@@ -25,8 +37,8 @@ interface Issue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[];
 }
 
-/** Flattens groups, drops what is switched off, and refuses what is not a plugin. */
-function listPlugins(config: ProxyConfig): PluginInstance[] {
+/** All plugins of a config, each with its place; refuses what is not a plugin. */
+function listPlugins(config: ProxyConfig): Listed[] {
   if (config === null || typeof config !== "object" || !Array.isArray(config.plugins)) {
     const received = showValue(config);
     throw new ConfigError([
@@ -40,23 +52,24 @@ function listPlugins(config: ProxyConfig): PluginInstance[] {
       },
     ]);
   }
-  const flat = config.plugins.flat().filter((p) => p !== false && p !== null && p !== undefined) as unknown[];
+  const listed: Listed[] = [];
   const problems: ConfigProblem[] = [];
-  for (const [index, entry] of flat.entries()) {
-    if (isInstance(entry)) continue;
-    const fix =
-      typeof entry === "function" ? `call it: ${entry.name || "plugin"}()` : "use a factory made by definePlugin";
-    problems.push({
-      plugin: `plugins[${index}]`,
-      path: "",
-      message: "is not a plugin",
-      received: showValue(entry),
-      index,
-      fix,
-    });
+  let index = -1;
+  for (const { scope, place, entries } of pluginGroups(config)) {
+    for (const [nth, entry] of entries.entries()) {
+      index += 1;
+      if (isInstance(entry)) {
+        listed.push({ instance: entry, scope, place: place(nth) });
+        continue;
+      }
+      const fix =
+        typeof entry === "function" ? `call it: ${entry.name || "plugin"}()` : "use a factory made by definePlugin";
+      const received = showValue(entry);
+      problems.push({ plugin: place(nth), path: "", message: "is not a plugin", received, index, fix });
+    }
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  return flat as PluginInstance[];
+  return listed;
 }
 
 function isInstance(value: unknown): value is PluginInstance {
@@ -66,11 +79,13 @@ function isInstance(value: unknown): value is PluginInstance {
 /** Validates a config and the options of all its plugins, and reports every problem at once. */
 export async function validateConfig(config: ProxyConfig): Promise<ValidPlugin[]> {
   const plugins = listPlugins(config);
-  const problems: ConfigProblem[] = [...(await check(configSchema, config, "", -1)).problems, ...duplicates(plugins)];
+  const own = [...(await check(configSchema, config, "", -1)).problems];
+  if (own.length === 0) own.push(...portProblems(config));
+  const problems: ConfigProblem[] = [...own, ...duplicates(plugins)];
   const valid: ValidPlugin[] = [];
-  for (const [index, instance] of plugins.entries()) {
-    const place = { plugin: label(index, instance), index, path: "" };
-    valid.push(await validatePlugin(instance, place, problems));
+  for (const [index, { instance, scope, place }] of plugins.entries()) {
+    const at = { plugin: `${place} ${instance.name}`, index, path: "" };
+    valid.push({ ...(await validatePlugin(instance, at, problems)), scope, place });
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return valid;
@@ -83,8 +98,10 @@ interface Place {
   readonly path: string;
 }
 
+type Validated = Omit<ValidPlugin, "scope" | "place">;
+
 /** One plugin and those in its options, to any depth. */
-async function validatePlugin(instance: PluginInstance, place: Place, problems: ConfigProblem[]): Promise<ValidPlugin> {
+async function validatePlugin(instance: PluginInstance, place: Place, problems: ConfigProblem[]): Promise<Validated> {
   const { plugin, index } = place;
   const below = (path: string): string => [place.path, path].filter(Boolean).join(".");
   const found = walkOptions(instance.input);
@@ -120,27 +137,26 @@ async function checkInput(
   return { problems: [problem], value: undefined };
 }
 
-function duplicates(plugins: readonly PluginInstance[]): ConfigProblem[] {
-  const first = new Map<string, number>();
+/** A plugin may stand in several lists, for the requests of each, but not in one list twice. */
+function duplicates(plugins: readonly Listed[]): ConfigProblem[] {
+  const first = new Map<string, Listed>();
   const problems: ConfigProblem[] = [];
-  for (const [index, instance] of plugins.entries()) {
-    const earlier = first.get(instance.name);
-    if (earlier === undefined) first.set(instance.name, index);
+  for (const [index, listed] of plugins.entries()) {
+    const { instance, scope, place } = listed;
+    const key = `${scope} ${instance.name}`;
+    const earlier = first.get(key);
+    if (earlier === undefined) first.set(key, listed);
     else if (instance.definition.multiple !== true) {
       problems.push({
-        plugin: label(index, instance),
+        plugin: `${place} ${instance.name}`,
         path: "",
-        message: `stands in the config twice, first as plugins[${earlier}]`,
+        message: `stands in the config twice, first as ${earlier.place}`,
         index,
         fix: "remove one, or merge their options",
       });
     }
   }
   return problems;
-}
-
-function label(index: number, instance: PluginInstance): string {
-  return `plugins[${index}] ${instance.name}`;
 }
 
 async function check(

@@ -17,6 +17,11 @@ export interface Hooks {
   resolve(x: Exchange): Awaitable<void | Route | Reply>;
   /** Gate: route known, target not yet (quotas, queues). */
   admit(x: Exchange): Awaitable<void | Reply>;
+  /**
+   * Series: which of the route's targets this attempt may go to. The same array for the same one, or a frozen one that it
+   * keeps, so that selectors can keep what they derive from it; called more than once per attempt, and changes nothing.
+   */
+  candidates(x: Exchange, targets: readonly Target[]): readonly Target[];
   /** Series: edits `x.upstream` of this attempt. */
   upstreamRequest(x: Exchange): Awaitable<void>;
   /** Series, before commit: edits status and headers, or asks for another target; the others see the head all the same. */

@@ -115,6 +115,16 @@ export interface Catalog {
   models(): readonly ModelEntry[];
 }
 
+/** Something that holds or does not, such as what a listener waits for. */
+export interface Condition {
+  /** Asked at the start, once a second, and after each change; quick, and without effect. */
+  holds(): boolean;
+  /** Why it does not hold, for people. */
+  why?(): string;
+  /** Calls back when the answer may be another one, for as long as the generation lives. */
+  onChange?(changed: () => void): void;
+}
+
 /** The kinds of choice; third parties add kinds by declaration merging. */
 export interface Services {
   selector: SelectorService;
@@ -122,4 +132,5 @@ export interface Services {
   relay: RelayService;
   transport: Transport;
   catalog: Catalog;
+  condition: Condition;
 }

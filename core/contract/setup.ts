@@ -2,11 +2,12 @@ import type { ConsolaInstance } from "consola";
 import type { EventHandler } from "h3";
 import type { Explanation } from "../explain/explanation.ts";
 import type { Plugin } from "../plugin.ts";
-import type { Slot } from "./exchange.ts";
-import type { ExplainRequest } from "./proxy.ts";
+import type { ProxyError } from "../errors.ts";
+import type { Exchange, HeaderRecord, Slot, UpstreamRequest } from "./exchange.ts";
+import type { ExplainRequest, ListenerStatus } from "./proxy.ts";
 import type { Route, RouteOptions } from "./route.ts";
-import type { Awaitable, Services } from "./services.ts";
-import type { Pool } from "./target.ts";
+import type { Awaitable, Selector, Services } from "./services.ts";
+import type { Pool, Target } from "./target.ts";
 
 /** `check` validates and links, and opens nothing; `test` serves without touching the outside. */
 export type Mode = "serve" | "check" | "test";
@@ -25,6 +26,32 @@ export interface Task {
   jitter?: number;
 }
 
+export interface ExtraAttemptOptions {
+  /** The last word on what is sent; its body must be whole. */
+  edit?(upstream: UpstreamRequest): void;
+  /** Told of the start and the end, like that of a route. */
+  readonly selector?: Selector;
+  /** Bytes of the answer that are kept, more is a fault; 0: none is kept, and any length is read. @default 1 MiB */
+  readonly limit?: number;
+  /** Told each piece of the answer's body as it comes. */
+  onData?(chunk: Uint8Array): void;
+  /** Goes on without the client, for so many milliseconds. */
+  readonly detached?: number;
+}
+
+export interface ExtraAnswer {
+  readonly status: number;
+  readonly headers: HeaderRecord;
+  readonly body: Uint8Array;
+}
+
+export interface ExtraAttempt {
+  /** Whatever its status; rejects with a ProxyError when there was none, or it broke. */
+  readonly answer: Promise<ExtraAnswer>;
+  /** Ends it; the answer rejects. */
+  abort(): void;
+}
+
 /** What the proxy says of itself. */
 export interface Status {
   readonly generation: number;
@@ -34,6 +61,8 @@ export interface Status {
   /** `Date.now()` */
   readonly startedAt: number;
   readonly plugins: readonly string[];
+  /** The ports it serves on; empty before it listens. */
+  readonly listeners: readonly ListenerStatus[];
   /** Why the last reload was refused; undefined after one that was taken. */
   readonly reloadError: string | undefined;
   /** Discovery sources whose last refresh failed, and why. */
@@ -76,6 +105,16 @@ export interface Setup {
   onReady(task: () => Awaitable<void>): void;
   onClose(task: () => Awaitable<void>): void;
   watchFile(path: string): void;
+  /**
+   * Sends one more request to a target on behalf of an exchange: it is prepared by the `upstreamRequest` hooks, counted as
+   * an attempt of that target, told to `attemptEnd`, held to the route's deadlines, and ends when the client leaves.
+   */
+  attempt(x: Exchange, target: Target, options?: ExtraAttemptOptions): ExtraAttempt;
+  /**
+   * Ends the attempt under way through no fault of its target, and tries again by the rules of the route, also the same
+   * target; what is committed is cut.
+   */
+  abandon(x: Exchange, error: ProxyError): void;
   status(): Status;
   /** What a request would do, on the running targets and their health. */
   explain(request: ExplainRequest): Promise<Explanation>;

@@ -25,8 +25,26 @@ export interface TargetSpec {
    * never link-local and cloud metadata. For targets that somebody else names. @default not looked at
    */
   addresses?: readonly string[];
+  /** Of a target by https. Only for targets that the config itself names. */
+  tls?: TargetTls;
+  /** Speaks HTTP/2 with a target by https that offers it. @default false */
+  http2?: boolean;
   /** False: known by name, and never used. @default true */
   enabled?: boolean;
+}
+
+/** How a target by https is trusted, and how it may trust this proxy; files are PEM. */
+export interface TargetTls {
+  /** Path of the certificates that may vouch for it. @default those that Node trusts */
+  ca?: string;
+  /** Path of the certificate that is shown to it, and of its key. @default none */
+  cert?: string;
+  key?: string;
+  passphrase?: string;
+  /** The name its certificate must be made out for. @default the host of its url */
+  servername?: string;
+  /** False takes any certificate: whoever is in between can read and change everything. @default true */
+  verify?: boolean;
 }
 
 /**

@@ -4,36 +4,40 @@ import type { Generation } from "../generation/generation.ts";
 import { exchangeBegins, exchangeEnds, inTurn } from "../wire/connection.ts";
 import { watchWaiting } from "../wire/tunnel.ts";
 import { readHead } from "../wire/request-head.ts";
-import type { Extras } from "../wire/server.ts";
+import type { SiteTable } from "../generation/site-table.ts";
+import type { Entry, Extras } from "../wire/server.ts";
 import { checkUpgrade } from "../wire/upgrade-request.ts";
 import { ActiveExchange, exchangeOf } from "./exchange.ts";
+import { giveUpExtras } from "./extra-attempts.ts";
 import { fail, sendReply } from "./respond.ts";
 
 /** The beginning of every exchange: its head is read and checked before anything matches on it. */
 export function acceptExchange(
   generation: Generation,
+  entry: Entry,
   req: IncomingMessage,
   res: ServerResponse,
   extras?: Extras,
 ): void {
-  const x = new ActiveExchange(generation, req, res);
+  const table = entry.name === "main" ? generation.main : generation.sites(entry.name);
+  const x = new ActiveExchange(generation, (table ?? generation.main).base, req, res);
   const { proxy } = generation;
   proxy.active.add(x);
   generation.enter();
   res.on("close", onClose);
-  if (proxy.draining) res.shouldKeepAlive = false;
+  if (proxy.draining || entry.draining) res.shouldKeepAlive = false;
   if (extras !== undefined) {
     x.expectContinue = extras.expectContinue === true;
     x.tunnel = extras.tunnel;
     if (x.tunnel !== undefined) watchWaiting(x.tunnel.socket);
   }
-  if (exchangeBegins(x)) return start(x, extras);
+  if (exchangeBegins(x)) return start(x, table, extras);
   inTurn(req.socket, () => {
-    if (!x.ended) start(x, extras);
+    if (!x.ended) start(x, table, extras);
   });
 }
 
-function start(x: ActiveExchange, extras: Extras | undefined): void {
+function start(x: ActiveExchange, table: SiteTable | undefined, extras: Extras | undefined): void {
   const { generation, req, res } = x;
   if (generation.proxy.closed) return fail(x, new ProxyError("draining", "The proxy is shut down."));
   const fault = readHead(x, generation.proxy.limits) ?? checkUpgrade(x);
@@ -49,7 +53,10 @@ function start(x: ActiveExchange, extras: Extras | undefined): void {
   if (x.path === "*") {
     return sendReply(x, { status: 204, headers: { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" } });
   }
-  generation.listener(req, res);
+  // A reload took its listener away, and its client still asks.
+  if (table === undefined) return fail(x, new ProxyError("draining", "This port is being closed."));
+  if (table.find !== undefined) x.site = table.find(x.host, x.path);
+  x.site.app(req, res);
 }
 
 function onClose(this: ServerResponse): void {
@@ -64,10 +71,11 @@ function finish(x: ActiveExchange): void {
   const tunnelled = x.tunnel !== undefined && x.committed;
   if (!res.writableFinished && !tunnelled) left(x);
   if (current !== undefined && current.state !== "done") current.abandon("client-abort");
+  if (x.extras !== undefined) giveUpExtras(x);
   generation.proxy.active.remove(x);
   if (x.retried) generation.proxy.retrying -= 1;
   exchangeEnds(x);
-  if (generation.phases.end === null) return generation.leave(x, undefined);
+  if (x.site.phases.end === null) return generation.leave(x, undefined);
   generation.leave(x, {
     kind: x.kind,
     status: x.status || (res.headersSent ? res.statusCode : 0),

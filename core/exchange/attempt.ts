@@ -1,9 +1,8 @@
 import type { Duplex } from "node:stream";
 import type { OutcomeKind, UpstreamHead } from "../contract/exchange.ts";
-import type { RetryClass } from "../contract/route.ts";
 import type { Relay, Selector, TransportCall, TransportSink } from "../contract/services.ts";
 import { isProxyError, ProxyError } from "../errors.ts";
-import { ownerOf } from "../generation/relay-chain.ts";
+import { ownerOf, relayChain } from "../generation/relay-chain.ts";
 import { routeOf } from "../generation/routes.ts";
 import { isResetting } from "../targets/connections.ts";
 import type { PoolTarget } from "../targets/target.ts";
@@ -11,14 +10,15 @@ import { sendInformational } from "../wire/informational.ts";
 import { contentLength, endToEnd, type Headers } from "../wire/response-headers.ts";
 import { openTunnel } from "../wire/tunnel.ts";
 import { connectFault, responseFault } from "../wire/upstream-fault.ts";
+import { countEnd, countHead, tellEnd } from "./attempt-count.ts";
 import type { ActiveExchange } from "./exchange.ts";
-import { mayRetry } from "./retry-rule.ts";
+import { mayRetry, type RetryReason } from "./retry-rule.ts";
 import { commit, cut, endResponse, fail, writeChunk } from "./respond.ts";
 
 type State = "connecting" | "waiting" | "streaming" | "done";
 
 /** Tries another target, or tells the client of the error. */
-export type OnFailure = (x: ActiveExchange, kind: RetryClass, error: ProxyError, asked?: boolean) => void;
+export type OnFailure = (x: ActiveExchange, reason: RetryReason, error: ProxyError, asked?: boolean) => void;
 
 const informationalLimit = 32;
 
@@ -26,6 +26,8 @@ const informationalLimit = 32;
 export class Attempt implements TransportSink {
   readonly x: ActiveExchange;
   readonly target: PoolTarget;
+  /** Of the exchange, from 1 on. */
+  readonly number: number;
   state: State = "connecting";
   relay: Relay | undefined = undefined;
   /** The client does not keep up: the upstream is held. */
@@ -47,6 +49,7 @@ export class Attempt implements TransportSink {
   constructor(x: ActiveExchange, target: PoolTarget, onFailure: OnFailure) {
     this.x = x;
     this.target = target;
+    this.number = x.attempt;
     this.#onFailure = onFailure;
     this.#selector = routeOf(x).selector;
     x.current = this;
@@ -92,7 +95,7 @@ export class Attempt implements TransportSink {
     let body: boolean;
     try {
       if (this.#wantsRetry(head)) return;
-      this.relay = this.x.generation.relay(this.x, head);
+      this.relay = relayChain(this.x.site.relays, this.x, head);
       this.#left = contentLength(headers);
       body = commit(this.x, head, this.relay === undefined || this.relay.observes === true ? this.#left : -1);
     } catch (error) {
@@ -194,15 +197,27 @@ export class Attempt implements TransportSink {
     call?.abort(error);
   }
 
+  /** Ends the attempt through no fault of its target; what the client has not seen may be tried again. */
+  yield(error: ProxyError): void {
+    if (this.state === "done" || this.delivered) return;
+    const { x } = this;
+    const call = this.#call;
+    const { committed } = x;
+    this.#settle("local", error);
+    if (committed) {
+      x.kind = "stream-error";
+      cut(x, error, this.#framing());
+    } else this.#onFailure(x, "abandoned", error);
+    call?.abort(error);
+  }
+
   #answered(status: number): void {
     this.state = "streaming";
     this.since = performance.now();
     this.#status = status;
     this.#ttfb = this.since - this.#startedAt;
     this.x.ttfb = this.since - this.x.startedAt;
-    const { live } = this.target;
-    // A refusal comes fast: it says nothing of how fast answers are.
-    if (status < 400) live.ttfb = live.ttfb === 0 ? this.#ttfb : live.ttfb + (this.#ttfb - live.ttfb) / 8;
+    countHead(this.target.live, status, this.#ttfb);
   }
 
   #inform(status: number, headers: Headers): void {
@@ -217,7 +232,7 @@ export class Attempt implements TransportSink {
   /** A plugin, or the route's list of statuses, may want another target to answer instead. */
   #wantsRetry(head: UpstreamHead): boolean {
     const { x } = this;
-    const asked = x.generation.phases.upstreamResponse?.(x, head) === "retry";
+    const asked = x.site.phases.upstreamResponse?.(x, head) === "retry";
     if (!asked && !routeOf(x).retry.statuses.has(head.status)) return false;
     if (!mayRetry(x, "status", asked)) return false;
     const error = new ProxyError("upstream_reset", "The upstream could not answer.", { target: this.target.id });
@@ -260,26 +275,25 @@ export class Attempt implements TransportSink {
     const { x } = this;
     const { committed } = x;
     this.#settle(kind, error);
-    if (committed) return cut(x, error, this.relay?.observes === true ? undefined : this.relay);
+    if (committed) return cut(x, error, this.#framing());
     if (retry && (kind === "connect" || kind === "reset" || kind === "timeout")) return this.#onFailure(x, kind, error);
     fail(x, error);
+  }
+
+  /** The relay that may write a last frame. */
+  #framing(): Relay | undefined {
+    return this.relay?.observes === true ? undefined : this.relay;
   }
 
   /** Exactly once per attempt, told the outcome. */
   #settle(kind: OutcomeKind, error?: ProxyError): void {
     if (this.state === "done") return;
     const { x, target } = this;
-    const { live } = target;
     this.state = "done";
-    x.generation.proxy.ledger.ended(live);
-    if (error?.source === "upstream") {
-      live.failures += 1;
-      live.lastFailure = Date.now();
-    }
+    countEnd(x, target.live, kind, error);
     x.kind = kind;
     x.status = this.#status;
-    const { attemptEnd } = x.generation.phases;
-    if (attemptEnd === null && this.#selector.attemptEnd === undefined) return;
+    if (x.site.phases.attemptEnd === null && this.#selector.attemptEnd === undefined) return;
     const duration = performance.now() - this.#startedAt;
     const outcome = {
       kind,
@@ -290,12 +304,7 @@ export class Attempt implements TransportSink {
       bytesOut: x.bytesOut,
       error,
     };
-    try {
-      this.#selector.attemptEnd?.(target, outcome, x);
-    } catch (cause) {
-      x.generation.log.error(`selector ${routeOf(x).selectorName} threw in attemptEnd:`, cause);
-    }
-    attemptEnd?.(x, target, outcome);
+    tellEnd(x, target, outcome, { selector: this.#selector, name: routeOf(x).selectorName });
   }
 }
 

@@ -1,4 +1,4 @@
-import type { RetryClass } from "../contract/route.ts";
+import type { Exchange } from "../contract/exchange.ts";
 import type { Target } from "../contract/target.ts";
 import { isProxyError, ProxyError } from "../errors.ts";
 import { routeOf } from "../generation/routes.ts";
@@ -7,8 +7,9 @@ import { toUpstream } from "../wire/upstream-request.ts";
 import { Attempt } from "./attempt.ts";
 import { takeFirstPiece, tooLarge } from "./body.ts";
 import type { ActiveExchange } from "./exchange.ts";
+import { realExchange } from "./extra-exchange.ts";
 import { noTargets } from "./no-targets.ts";
-import { mayRetry, untried } from "./retry-rule.ts";
+import { allowed, mayRetry, type RetryReason, untried } from "./retry-rule.ts";
 import { fail } from "./respond.ts";
 import { step } from "./step.ts";
 
@@ -25,20 +26,20 @@ function select(x: ActiveExchange): void {
   let target: Target | undefined;
   try {
     target = pick(x);
+    if (target === undefined) return fail(x, noTargets(x));
   } catch (error) {
     return fail(x, selectorError(x, error));
   }
-  if (target === undefined) return fail(x, noTargets(x));
   x.target = target;
   x.attempt += 1;
   x.upstream = toUpstream(x, target as PoolTarget);
-  step(x, x.generation.phases.upstreamRequest, send);
+  step(x, x.site.phases.upstreamRequest, send);
 }
 
 /** The target the route's selector wants; undefined when none is left. */
 export function pick(x: ActiveExchange): Target | undefined {
   const route = routeOf(x);
-  let candidates = untried(x, route.candidates());
+  let candidates = untried(x, allowed(x, route.candidates()));
   while (candidates.length > 0) {
     const target = route.selector.pick(candidates, x);
     if (target === undefined) return undefined;
@@ -56,15 +57,36 @@ function hasRoom({ live, maxConcurrency }: PoolTarget): boolean {
   return live.inflight < maxConcurrency;
 }
 
+/**
+ * Ends the attempt under way, or in preparation, through no fault of its target, and tries again if the rules allow it.
+ * One that has ended already is being retried, or has its answer.
+ */
+export function abandonAttempt(given: Exchange, error: ProxyError): void {
+  const x = realExchange(given);
+  if (x.ended || x.notes !== undefined) return;
+  if (x.attempt === 0) return fail(x, error);
+  if (x.current?.number === x.attempt) return x.current.yield(error);
+  x.abandoned = error;
+}
+
 function send(x: ActiveExchange): void {
+  const { abandoned } = x;
+  if (abandoned !== undefined) {
+    x.abandoned = undefined;
+    return retryOrFail(x, "abandoned", abandoned);
+  }
   new Attempt(x, x.target as PoolTarget, retryOrFail).send();
 }
 
 /** Tries another target if the rules allow it; otherwise the client is told of `error`. */
-function retryOrFail(x: ActiveExchange, kind: RetryClass, error: ProxyError, asked = false): void {
+function retryOrFail(x: ActiveExchange, reason: RetryReason, error: ProxyError, asked = false): void {
   if (x.ended) return;
-  if (!mayRetry(x, kind, asked)) return fail(x, error);
-  x.tried = [...x.tried, x.target as Target];
+  try {
+    if (!mayRetry(x, reason, asked)) return fail(x, error);
+  } catch (thrown) {
+    return fail(x, selectorError(x, thrown));
+  }
+  if (reason !== "abandoned") x.tried = [...x.tried, x.target as Target];
   if (!x.retried) x.generation.proxy.retrying += 1;
   x.retried = true;
   const delay = Math.random() * Math.min(250, 25 * 2 ** (x.attempt - 1));

@@ -1,26 +1,49 @@
 import type { OutcomeKind } from "../contract/exchange.ts";
 import type { Timeouts } from "../contract/route.ts";
+import type { TargetSpec } from "../contract/target.ts";
 import { ProxyError } from "../errors.ts";
 import { routeOf } from "../generation/routes.ts";
-import type { Attempt } from "./attempt.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import { fail } from "./respond.ts";
 
+/** What deadlines look at: an attempt, or an extra one, which is never held back. */
+interface Timed {
+  readonly state: string;
+  /** `performance.now()` when the state began. */
+  readonly since: number;
+  readonly target: { readonly id: string; readonly timeouts: TargetSpec["timeouts"] };
+  readonly paused?: boolean;
+  readonly delivered?: boolean;
+  readonly relay?: { readonly idle?: number } | undefined;
+  stop(kind: OutcomeKind, error: ProxyError): void;
+}
+
 /** Ends what has taken too long; called for each exchange under way by the one sweep of the proxy. */
 export function checkDeadlines(x: ActiveExchange, now: number): void {
-  if (x.route === undefined || x.ended) return;
+  if (x.ended) return;
+  if (x.extras !== undefined) checkExtras(x, now);
+  if (x.route === undefined) return;
   const { timeouts } = routeOf(x);
   const attempt = x.current?.state === "done" ? undefined : x.current;
   if (timeouts.total > 0 && now - x.startedAt >= timeouts.total) {
     const error = new ProxyError("total_timeout", "The request took longer than it may.", { phase: "total" });
     if (attempt !== undefined) attempt.stop("timeout", error, false);
     else if (!x.committed) fail(x, error);
+    for (const extra of x.extras ?? []) extra.stop("timeout", error);
   } else if (attempt !== undefined) {
     checkAttempt(attempt, now - attempt.since, timeouts);
   }
 }
 
-function checkAttempt(attempt: Attempt, quiet: number, timeouts: Timeouts): void {
+/** Those of an exchange that has no route yet are held to what holds where it came in. */
+function checkExtras(x: ActiveExchange, now: number): void {
+  const route = x.route ?? x.site.defaultRoute;
+  if (route === undefined) return;
+  const { timeouts } = routeOf({ route });
+  for (const extra of x.extras ?? []) checkAttempt(extra, now - extra.since, timeouts);
+}
+
+function checkAttempt(attempt: Timed, quiet: number, timeouts: Timeouts): void {
   const own = attempt.target.timeouts;
   switch (attempt.state) {
     case "connecting":
@@ -31,14 +54,18 @@ function checkAttempt(attempt: Attempt, quiet: number, timeouts: Timeouts): void
       break;
     case "streaming":
       // A client that does not read holds the upstream back: its silence is not the upstream's.
-      if (!attempt.paused && !attempt.delivered && exceeds(quiet, own?.idle ?? attempt.relay?.idle ?? timeouts.idle))
+      if (
+        attempt.paused !== true &&
+        attempt.delivered !== true &&
+        exceeds(quiet, own?.idle ?? attempt.relay?.idle ?? timeouts.idle)
+      )
         end(attempt, "stalled", "stream_idle");
       break;
     case "done":
   }
 }
 
-function end(attempt: Attempt, kind: OutcomeKind, code: keyof typeof messages): void {
+function end(attempt: Timed, kind: OutcomeKind, code: keyof typeof messages): void {
   attempt.stop(kind, new ProxyError(code, messages[code], { target: attempt.target.id }));
 }
 

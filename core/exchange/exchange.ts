@@ -5,9 +5,11 @@ import type { Route } from "../contract/route.ts";
 import type { Target } from "../contract/target.ts";
 import type { ProxyError } from "../errors.ts";
 import type { Generation } from "../generation/generation.ts";
+import type { Site } from "../generation/site.ts";
 import { type Connection, connectionOf } from "../wire/connection.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Intake } from "./body.ts";
+import type { ExtraCall } from "./extra-attempt.ts";
 
 const exchangeKey: unique symbol = Symbol("plugboard.exchange");
 
@@ -44,11 +46,12 @@ export class ActiveExchange implements Exchange {
   committed = false;
   slots: unknown[] | undefined = undefined;
   notes: string[] | undefined = undefined;
-  /** Set by the transport of the current attempt. */
   /** Made for each attempt; empty before the first. */
   upstream: UpstreamRequest = noUpstream;
 
   readonly generation: Generation;
+  /** What serves it: of its listener, and once its head is read of the mount it belongs to. */
+  site: Site;
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly connection: Connection;
@@ -70,6 +73,10 @@ export class ActiveExchange implements Exchange {
   tunnel: { readonly socket: Duplex; readonly head: Buffer } | undefined = undefined;
 
   current: Attempt | undefined = undefined;
+  /** Further requests on its behalf that are under way. */
+  extras: readonly ExtraCall[] | undefined = undefined;
+  /** A plugin does not want the attempt that is being prepared. */
+  abandoned: ProxyError | undefined = undefined;
   intake: Intake | undefined = undefined;
   /** The first piece of a streamed body was looked at. */
   peeked = false;
@@ -103,8 +110,9 @@ export class ActiveExchange implements Exchange {
   #json: unknown = undefined;
   #parsed = false;
 
-  constructor(generation: Generation, req: IncomingMessage, res: ServerResponse) {
+  constructor(generation: Generation, site: Site, req: IncomingMessage, res: ServerResponse) {
     this.generation = generation;
+    this.site = site;
     this.req = req;
     this.res = res;
     this.connection = connectionOf(req.socket);

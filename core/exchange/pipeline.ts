@@ -15,7 +15,7 @@ import { step } from "./step.ts";
  */
 
 export function begin(x: ActiveExchange): void {
-  step(x, x.generation.phases.request, afterRequest);
+  step(x, x.site.phases.request, afterRequest);
 }
 
 function afterRequest(x: ActiveExchange, reply: Reply | void): void {
@@ -26,13 +26,13 @@ function afterRequest(x: ActiveExchange, reply: Reply | void): void {
 }
 
 function inspect(x: ActiveExchange): void {
-  step(x, x.generation.phases.inspect, afterInspect);
+  step(x, x.site.phases.inspect, afterInspect);
 }
 
 function afterInspect(x: ActiveExchange, reply: Reply | void): void {
   if (reply !== undefined) return sendReply(x, reply);
-  const { phases } = x.generation;
-  if (phases.resolve === null) return afterResolve(x, x.generation.defaultRoute);
+  const { phases } = x.site;
+  if (phases.resolve === null) return afterResolve(x, x.site.defaultRoute);
   step(x, phases.resolve, afterResolve);
 }
 
@@ -41,7 +41,7 @@ function afterResolve(x: ActiveExchange, found: Route | Reply | void): void {
   if (isReply(found)) return sendReply(x, found);
   if (!isRoute(found)) return fail(x, new ProxyError("plugin_error", "A plugin of the proxy failed.", noRoute));
   x.route = found;
-  step(x, x.generation.phases.admit, afterAdmit);
+  step(x, x.site.phases.admit, afterAdmit);
 }
 
 function afterAdmit(x: ActiveExchange, reply: Reply | void): void {

@@ -54,7 +54,7 @@ function refuseReply(x: ActiveExchange, reply: Reply): void {
 export function fail(x: ActiveExchange, error: ProxyError): void {
   if (x.ended || x.error !== undefined) return;
   x.error = error;
-  const { phases } = x.generation;
+  const { phases } = x.site;
   if (error.code === "plugin_error") x.kind = "plugin";
   if (x.committed) return cut(x, error, undefined);
   report(x, error);

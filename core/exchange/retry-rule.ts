@@ -14,21 +14,38 @@ const idempotent: ReadonlySet<string> = new Set([
   "SEARCH",
 ]);
 
+/** `abandoned`: by a plugin, through no fault of the target. */
+export type RetryReason = RetryClass | "abandoned";
+
 /** The rule of the route; `asked`: a plugin wants it, so the failure class and the method are its business. */
-export function mayRetry(x: ActiveExchange, kind: RetryClass, asked = false): boolean {
+export function mayRetry(x: ActiveExchange, reason: RetryReason, asked = false): boolean {
   const { retry } = routeOf(x);
   if (x.committed || x.bodyStarted || x.gone || x.attempt >= retry.attempts) return false;
-  if (!asked && kind !== "status" && !retry.on.has(kind)) return false;
-  // A failed connect sent nothing; after that the upstream may have acted on the request.
-  if (!asked && kind !== "connect" && kind !== "status" && !retry.nonIdempotent && !isRepeatable(x)) return false;
+  if (!asked && !isForClass(x, reason)) return false;
   if (!x.retried && !x.generation.proxy.mayRetry()) return false;
+  const left = untried(x, allowed(x, routeOf(x).candidates()));
   const current = x.target?.id;
-  return untried(x, routeOf(x).candidates()).some((target) => target.id !== current);
+  return reason === "abandoned" ? left.length > 0 : left.some((target) => target.id !== current);
+}
+
+/** What was abandoned, or answered by a status, is tried again whatever the method. */
+function isForClass(x: ActiveExchange, reason: RetryReason): boolean {
+  const { retry } = routeOf(x);
+  if (reason === "abandoned" || reason === "status") return true;
+  if (!retry.on.has(reason)) return false;
+  // A failed connect sent nothing; after that the upstream may have acted on the request.
+  return reason === "connect" || retry.nonIdempotent || isRepeatable(x);
 }
 
 /** By its method, or because the client gave it a key by which the upstream knows it again. */
 function isRepeatable(x: ActiveExchange): boolean {
   return idempotent.has(x.method) || x.pairs.includes("idempotency-key");
+}
+
+/** What plugins leave of the targets; the same array when they leave all. */
+export function allowed(x: ActiveExchange, targets: readonly Target[]): readonly Target[] {
+  const { candidates } = x.site.phases;
+  return candidates === null ? targets : candidates(x, targets);
 }
 
 /** Candidates without those that were tried; the same array when none was. */

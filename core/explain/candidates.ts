@@ -11,12 +11,16 @@ import type { CandidateExplanation } from "./explanation.ts";
  */
 export function candidatesOf(x: ActiveExchange, route: PoolRoute): CandidateExplanation[] {
   const { all, disabled } = route.pool.snapshot;
-  const kept = route.candidates();
+  const available = route.candidates();
+  const { kept, why } = narrowed(x, available);
   const scores = route.selector.explain?.(kept, x) ?? [];
   const possible = route.possible();
   const ids = new Set(possible.map((target) => target.id));
   return [
-    ...possible.map((target) => explainPossible(route, target, kept, scores)),
+    ...possible.map((target) => {
+      const reason = whyDown(route, target) || whyLeftOut(target, available, why);
+      return reason === "" ? explainKept(target, kept, scores) : dropped(target, reason);
+    }),
     ...all
       .filter((target) => !ids.has(target.id))
       .map((target) => dropped(target, route.why?.(target) ?? `not a candidate of route ${route.name}`)),
@@ -24,16 +28,30 @@ export function candidatesOf(x: ActiveExchange, route: PoolRoute): CandidateExpl
   ];
 }
 
-function explainPossible(
-  route: PoolRoute,
-  target: Target,
-  kept: readonly Target[],
-  scores: readonly Score[],
-): CandidateExplanation {
-  const down = whyDown(route, target);
-  if (down !== "") return dropped(target, down);
+interface Narrowed {
+  readonly kept: readonly Target[];
+  /** By whom each of the others was dropped. */
+  readonly why: ReadonlyMap<Target, string>;
+}
+
+/** What plugins leave of the candidates. */
+function narrowed(x: ActiveExchange, available: readonly Target[]): Narrowed {
+  const why = new Map<Target, string>();
+  let before = available;
+  const kept = x.site.phases.candidates?.(x, available, (plugin, left) => {
+    for (const target of before) if (indexOfFace(left, target) === -1) why.set(target, `dropped by plugin ${plugin}`);
+    before = left;
+  });
+  return { kept: kept ?? available, why };
+}
+
+function whyLeftOut(target: Target, available: readonly Target[], why: Narrowed["why"]): string {
+  const candidate = available[indexOfFace(available, target)];
+  return candidate === undefined ? "its weight is 0" : (why.get(candidate) ?? "");
+}
+
+function explainKept(target: Target, kept: readonly Target[], scores: readonly Score[]): CandidateExplanation {
   const index = indexOfFace(kept, target);
-  if (index === -1) return dropped(target, "its weight is 0");
   // Scores come in the order of the list; one that does not is found by its id.
   const score = scores[index]?.id === target.id ? scores[index] : scores.find(({ id }) => id === target.id);
   const reason = [score?.note, fullness(target)].filter(Boolean).join("; ");

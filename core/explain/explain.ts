@@ -20,7 +20,7 @@ import { candidatesOf } from "./candidates.ts";
 import { drawTargets } from "./draws.ts";
 import type { Explanation } from "./explanation.ts";
 import { redactHeaders, redactUrl } from "./redact.ts";
-import { rehearse } from "./rehearsal.ts";
+import { rehearse, tableOf } from "./rehearsal.ts";
 
 export interface ExplainOptions {
   /** Sets the state of the targets once they are known. */
@@ -72,7 +72,7 @@ async function explainIn(
     await fill(shadow);
     const explanation = await explain(shadow, request);
     if (request.draws === undefined) return explanation;
-    const decideAgain = (x: ActiveExchange): Promise<unknown> => decide(x, [], request.body);
+    const decideAgain = (x: ActiveExchange): Promise<unknown> => decide(x, [], request);
     const distribution = await drawTargets(shadow, request, request.draws, decideAgain).catch(() => ({}));
     return { ...explanation, distribution };
   } finally {
@@ -101,9 +101,10 @@ async function explain(generation: Generation, request: ExplainRequest): Promise
   let candidates: Explanation["candidates"] = [];
   let reply: Explanation["reply"];
   try {
-    const answer = await decide(x, steps, request.body);
+    const answer = await decide(x, steps, request);
     // Before the selector moves on.
     if (x.route !== undefined) candidates = candidatesOf(x, routeOf(x));
+    takeNotes(x, "candidates", steps);
     if (answer === undefined) await attempt(x, order);
     else if (answer !== "control") reply = { status: answer.status, code: undefined, body: toText(answer.body) };
   } catch (error) {
@@ -115,7 +116,7 @@ async function explain(generation: Generation, request: ExplainRequest): Promise
   takeNotes(x, "upstreamRequest", steps);
   const route = x.route === undefined ? undefined : routeOf(x);
   return {
-    hooks: generation.phases.order,
+    hooks: x.site.phases.order,
     request: { method: x.method, path: redactUrl(x.path + x.search), model: x.model },
     steps,
     route: route && { name: route.name, pool: route.pool.name, selector: route.selectorName },
@@ -130,25 +131,30 @@ async function explain(generation: Generation, request: ExplainRequest): Promise
 async function decide(
   x: ActiveExchange,
   steps: Step[],
-  body: ExplainRequest["body"],
+  request: ExplainRequest,
 ): Promise<Reply | "control" | undefined> {
-  const { phases, proxy } = x.generation;
-  const fault = readHead(x, proxy.limits);
+  const fault = readHead(x, x.generation.proxy.limits);
   if (fault !== undefined) throw fault;
   if (x.path === "*") return { status: 204 };
+  x.site = tableOf(x.generation, request).find?.(x.host, x.path) ?? x.site;
+  const { phases } = x.site;
   const refused = await phases.request?.(x);
   takeNotes(x, "request", steps);
   if (refused !== undefined) return refused;
-  const control = x.generation.registry.controlRoutes.find((route) => matches(route, x));
+  const control = x.site.controlRoutes.find((route) => matches(route, x));
   if (control !== undefined) {
     steps.push({ phase: "request", note: `answered here, by plugin ${control.plugin}` });
     return "control";
   }
-  takeBody(x, body);
+  if (x.site.handler !== undefined) {
+    steps.push({ phase: "request", note: `answered here, by the handler of mount ${x.site.name}` });
+    return "control";
+  }
+  takeBody(x, request.body);
   const inspected = await phases.inspect?.(x);
   takeNotes(x, "inspect", steps);
   if (inspected !== undefined) return inspected;
-  const found = phases.resolve === null ? x.generation.defaultRoute : await phases.resolve(x);
+  const found = phases.resolve === null ? x.site.defaultRoute : await phases.resolve(x);
   takeNotes(x, "resolve", steps);
   if (found === undefined) throw notFound(x);
   if ("status" in found) return found;
@@ -192,7 +198,7 @@ async function attempt(x: ActiveExchange, order: Target[]): Promise<void> {
   x.tried = [];
   x.target = first;
   x.upstream = toUpstream(x, first as PoolTarget);
-  await x.generation.phases.upstreamRequest?.(x);
+  await x.site.phases.upstreamRequest?.(x);
 }
 
 function rewritten(x: ActiveExchange, target: PoolTarget, sent: ExplainRequest["body"]): Explanation["upstream"] {
@@ -202,7 +208,7 @@ function rewritten(x: ActiveExchange, target: PoolTarget, sent: ExplainRequest["
 }
 
 function toReply(x: ActiveExchange, error: ProxyError): Explanation["reply"] {
-  const reply = x.generation.phases.error?.(x, error) ?? errorReply(x, error);
+  const reply = x.site.phases.error?.(x, error) ?? errorReply(x, error);
   return { status: reply.status, code: error.code, body: toText(reply.body) };
 }
 
@@ -211,6 +217,8 @@ function toText(body: Reply["body"]): string {
 }
 
 function takeNotes(x: ActiveExchange, phase: string, steps: Step[]): void {
-  for (const note of x.notes ?? []) steps.push({ phase, note });
+  // Plugins are asked for the candidates of each attempt, and say the same each time.
+  const said = new Set(steps.filter((step) => step.phase === "candidates").map((step) => step.note));
+  for (const note of x.notes ?? []) if (!said.has(note)) steps.push({ phase, note });
   x.notes = [];
 }

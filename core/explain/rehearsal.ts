@@ -3,6 +3,7 @@ import { Socket } from "node:net";
 import type { ExplainRequest } from "../contract/proxy.ts";
 import { ActiveExchange } from "../exchange/exchange.ts";
 import type { Generation } from "../generation/generation.ts";
+import type { SiteTable } from "../generation/site-table.ts";
 
 /** An exchange as the given request would make it, with a socket that goes nowhere. */
 export function rehearse(generation: Generation, request: ExplainRequest): ActiveExchange {
@@ -20,9 +21,16 @@ export function rehearse(generation: Generation, request: ExplainRequest): Activ
   }
   req.rawHeaders = Object.entries(headers).flat();
   Object.assign(req.headers, headers);
-  const x = new ActiveExchange(generation, req, new ServerResponse(req));
+  const x = new ActiveExchange(generation, tableOf(generation, request).base, req, new ServerResponse(req));
   x.notes = [];
   return x;
+}
+
+/** The sites of the listener that a request comes in by. */
+export function tableOf(generation: Generation, { listener = "main" }: ExplainRequest): SiteTable {
+  const table = generation.sites(listener);
+  if (table === undefined) throw new Error(`the config has no listener "${listener}"`);
+  return table;
 }
 
 function lowerCase(headers: Readonly<Record<string, string>> = {}): Record<string, string> {

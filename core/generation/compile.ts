@@ -18,6 +18,7 @@ export interface Phases {
   readonly inspect: ((x: Exchange) => Awaitable<void | Reply>) | null;
   readonly resolve: ((x: Exchange) => Awaitable<void | Route | Reply>) | null;
   readonly admit: ((x: Exchange) => Awaitable<void | Reply>) | null;
+  readonly candidates: Candidates | null;
   readonly upstreamRequest: ((x: Exchange) => Awaitable<void>) | null;
   readonly upstreamResponse: ((x: Exchange, head: UpstreamHead) => void | "retry") | null;
   readonly error: ((x: Exchange, error: ProxyError) => void | Reply) | null;
@@ -27,6 +28,13 @@ export interface Phases {
   /** Plugin names per phase, in the order they run. */
   readonly order: Readonly<Partial<Record<HookName, readonly string[]>>>;
 }
+
+/** `told`: hears after each plugin what it left. */
+export type Candidates = (
+  x: Exchange,
+  targets: readonly Target[],
+  told?: (plugin: string, left: readonly Target[]) => void,
+) => readonly Target[];
 
 interface Named<F> {
   readonly plugin: string;
@@ -48,6 +56,7 @@ export function compile(hooks: readonly RegisteredHook[], log: ConsolaInstance):
     inspect: chain("inspect", of("inspect")),
     resolve: chain<void | Route | Reply>("resolve", of("resolve")),
     admit: chain("admit", of("admit")),
+    candidates: narrow(of("candidates"), log),
     upstreamRequest: chain<void>("upstreamRequest", of("upstreamRequest")),
     upstreamResponse: edit(of("upstreamResponse"), log),
     error: firstReply(of("error"), log),
@@ -102,6 +111,26 @@ function chain<T>(
     return undefined as T;
   };
   return (x) => rest(x, 0);
+}
+
+function narrow(hooks: readonly Named<Hooks["candidates"]>[], log: ConsolaInstance): Phases["candidates"] {
+  if (hooks.length === 0) return null;
+  return (x, targets, told) => {
+    let left = targets;
+    for (const { plugin, handler } of hooks) {
+      try {
+        const answer: unknown = handler(x, left);
+        if (isPromise(answer)) ignoreLate(answer, plugin, "candidates", log);
+        if (!Array.isArray(answer))
+          throw new TypeError(`the hook returned ${String(answer)}; return a list of targets`);
+        left = answer;
+      } catch (error) {
+        throw blame(error, plugin, "candidates");
+      }
+      told?.(plugin, left);
+    }
+    return left;
+  };
 }
 
 function edit(hooks: readonly Named<Hooks["upstreamResponse"]>[], log: ConsolaInstance): Phases["upstreamResponse"] {

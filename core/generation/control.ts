@@ -9,9 +9,10 @@ import { catchAll, takeOver } from "../wire/takeover.ts";
 import { isPromise, type Phases } from "./compile.ts";
 import type { ControlRoute } from "./setup.ts";
 
-/** The h3 app of a generation: the plugins' control routes, and behind them everything else, taken over. */
-export function createApp(routes: readonly ControlRoute[], phases: Phases): RequestListener {
+/** The h3 app of a site: the plugins' control routes, and behind them everything else, taken over or handled. */
+export function createApp(routes: readonly ControlRoute[], phases: Phases, handler?: EventHandler): RequestListener {
   const app = new ControlApp({ silent: true });
+  if (handler !== undefined) app.rest = { data: { route: "/**", handler: guarded(handler, phases, "handler") } };
   app.answersPost = routes.some((route) => route.method === "POST");
   for (const { method, path, handler, plugin } of routes) app.on(method, path, guarded(handler, phases, plugin));
   return toNodeHandler(app);
@@ -22,12 +23,13 @@ const everythingElse = { data: { route: "/**", handler: catchAll } };
 /** A catch-all behind the routes: as a route of h3's router it costs each request a split path and its parameters. */
 class ControlApp extends H3 {
   answersPost = false;
+  rest: { data: { route: string; handler: EventHandler } } = everythingElse;
 
   override "~findRoute"(event: H3Event): ReturnType<H3["~findRoute"]> {
     const { method } = event.req;
     // Most of what passes is POST, and few plugins answer that.
-    if (method === "POST" && !this.answersPost) return everythingElse;
-    return super["~findRoute"](event) ?? everythingElse;
+    if (method === "POST" && !this.answersPost) return this.rest;
+    return super["~findRoute"](event) ?? this.rest;
   }
 }
 

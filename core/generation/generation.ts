@@ -1,12 +1,11 @@
-import type { RequestListener } from "node:http";
 import type { ConsolaInstance } from "consola";
-import { isConfigError } from "../config/config-error.ts";
-import { validateConfig } from "../config/validate.ts";
-import type { Outcome, UpstreamHead } from "../contract/exchange.ts";
+import { ConfigError, isConfigError } from "../config/config-error.ts";
+import { type ValidPlugin, validateConfig } from "../config/validate.ts";
+import type { Outcome } from "../contract/exchange.ts";
 import type { ConfigFunction, ProxyConfig } from "../contract/proxy.ts";
-import type { Route } from "../contract/route.ts";
-import type { Awaitable, Relay, Transport } from "../contract/services.ts";
+import type { Awaitable, Condition, Transport } from "../contract/services.ts";
 import type { Mode, Setup, Status } from "../contract/setup.ts";
+import type { Target } from "../contract/target.ts";
 import type { ActiveExchange } from "../exchange/exchange.ts";
 import type { ProxyState } from "../proxy-state.ts";
 import type { PoolTarget } from "../targets/target.ts";
@@ -14,11 +13,13 @@ import { clientAddress, trustedProxies, type TrustedProxies } from "../wire/forw
 import { httpTransport } from "../wire/http-transport.ts";
 import { isJson } from "../wire/media-type.ts";
 import { compile, type Phases } from "./compile.ts";
-import { createApp } from "./control.ts";
-import { relayChain, type RelayProvider } from "./relay-chain.ts";
+import { conditionsOf } from "./conditions.ts";
 import { Registry } from "./registry.ts";
 import { routeDefaults } from "./routes.ts";
 import { setUp } from "./set-up.ts";
+import type { Site } from "./site.ts";
+import type { SiteTable } from "./site-table.ts";
+import { createDefaultRoutes, createSites } from "./sites.ts";
 import { Tasks } from "./tasks.ts";
 
 const bodyMethods: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
@@ -35,23 +36,25 @@ export interface GenerationOptions {
   readonly random?: () => number;
 }
 
-/** One loaded config: compiled phases, plugin instances and their h3 app; replaced whole. */
+/** One loaded config: plugin instances, and the sites that serve what comes in; replaced whole. */
 export class Generation {
   readonly number: number;
   readonly config: ProxyConfig;
   readonly proxy: ProxyState;
   readonly log: ConsolaInstance;
   readonly plugins: readonly string[];
-  readonly phases: Phases;
-  readonly defaultRoute: Route;
-  readonly listener: RequestListener;
+  /** Of the config's own port. */
+  readonly main: SiteTable;
+  /** What the conditional listeners wait for, by their names. */
+  readonly conditions: ReadonlyMap<string, Condition>;
   readonly registry: Registry;
   readonly upgrades: ReadonlySet<string>;
   /** Exchanges under way. */
   active = 0;
   closed = false;
   readonly #trusted: TrustedProxies;
-  readonly #relays: readonly RelayProvider[];
+  readonly #sites: ReadonlyMap<string, SiteTable>;
+  readonly #health: Phases["health"];
   readonly #transports: Map<string, Transport> = new Map();
   readonly #abort: AbortController;
   readonly #tasks: Tasks;
@@ -67,13 +70,18 @@ export class Generation {
     this.plugins = loaded.plugins;
     this.#abort = loaded.abort;
     this.#tasks = new Tasks(loaded.registry.tasks, loaded.abort.signal, proxy.log);
-    this.phases = compile(loaded.registry.hooks, proxy.log);
-    this.defaultRoute = loaded.defaultRoute;
-    this.listener = createApp(loaded.registry.controlRoutes, this.phases);
+    this.#sites = loaded.sites;
+    this.main = loaded.sites.get("main") as SiteTable;
+    this.conditions = loaded.conditions;
+    const hooks = loaded.registry.scopes().flatMap((scope) => scope.hooks);
+    this.#health = compile(
+      hooks.filter(({ phase }) => phase === "health"),
+      proxy.log,
+    ).health;
     this.upgrades = new Set(config.upgrades ?? ["websocket"]);
     this.#trusted = trustedProxies(config.trustedProxies);
-    this.#relays = loaded.registry.services.providers("relay");
-    for (const transport of [httpTransport, ...loaded.registry.services.all("transport").values()]) {
+    const transports = loaded.registry.scopes().flatMap(({ services }) => services.providers("transport"));
+    for (const transport of [httpTransport, ...transports.map(({ service }) => service)]) {
       for (const scheme of transport.schemes) this.#transports.set(`${scheme}:`, transport);
     }
   }
@@ -91,7 +99,7 @@ export class Generation {
       proxy.ledger,
       {
         health: (target, up, reporter, reason) => {
-          if (!registry.silent) generation?.phases.health?.(target, up, reporter, reason);
+          if (!registry.silent) generation?.tellHealth(target, up, reporter, reason);
         },
         thrown: (pool, error) => proxy.log.error(`a listener of pool ${pool} threw:`, error),
         source: (pool, source, error) => registry.noteSource(pool, source, error, proxy.log),
@@ -105,15 +113,23 @@ export class Generation {
         signal: abort.signal,
         proxy,
       });
-      const defaultRoute = registry.createRoute({ name: "default" }, "", -1);
+      const routes = createDefaultRoutes(config, registry);
       registry.link();
       const names = plugins.map(({ instance }) => instance.name);
-      generation = new Generation(proxy, config, options.number, { registry, plugins: names, defaultRoute, abort });
+      const sites = createSites(config, registry, routes, proxy.log);
+      const conditions = conditionsOf(config, registry);
+      generation = new Generation(proxy, config, options.number, {
+        registry,
+        plugins: names,
+        sites,
+        conditions,
+        abort,
+      });
       return generation;
     } catch (error) {
       abort.abort();
       for (const pool of registry.pools()) pool.close();
-      throw error;
+      throw placed(error, plugins);
     }
   }
 
@@ -138,11 +154,16 @@ export class Generation {
   }
 
   async discover(): Promise<void> {
-    for (const { plugin, name, service } of this.registry.services.providers("discovery")) {
+    const sources = this.registry.scopes().flatMap(({ services }) => services.providers("discovery"));
+    for (const { plugin, name, service } of sources) {
       const sink = this.registry.pool(service.pool ?? "default").sink(name);
       await blamed(plugin, "discovery", () => service.start(sink, this.#abort.signal));
     }
     this.flush();
+  }
+
+  tellHealth(target: Target, up: boolean, reporter: string, reason: string): void {
+    this.#health?.(target, up, reporter, reason);
   }
 
   enter(): void {
@@ -151,7 +172,7 @@ export class Generation {
 
   leave(x: ActiveExchange, outcome: Outcome | undefined): void {
     this.active -= 1;
-    if (outcome !== undefined) this.phases.end?.(x, outcome);
+    if (outcome !== undefined) x.site.phases.end?.(x, outcome);
     if (this.active === 0) this.#idle?.();
   }
 
@@ -175,7 +196,8 @@ export class Generation {
     this.#abort.abort();
     for (const { plugin, task } of this.registry.closing.toReversed()) await this.#quietly(plugin, task);
     for (const pool of this.registry.pools()) pool.close();
-    for (const { plugin, service } of this.registry.services.providers("transport")) {
+    const transports = this.registry.scopes().flatMap(({ services }) => services.providers("transport"));
+    for (const { plugin, service } of transports) {
       await this.#quietly(plugin, () => service.close?.());
     }
   }
@@ -196,14 +218,20 @@ export class Generation {
 
   /** Bytes of body the plugins want to see of this request; -1: none of it. */
   bodyLimit(x: ActiveExchange): number {
-    const { any, json } = this.registry.body;
+    const { any, json } = x.site.body;
     const read = json && x.hasBody && bodyMethods.has(x.method) && isJson(x.contentType);
     if (read) return Math.max(any, this.proxy.limits.inspect);
     return any > 0 ? any : -1;
   }
 
-  relay(x: ActiveExchange, head: UpstreamHead): Relay | undefined {
-    return this.#relays.length === 0 ? undefined : relayChain(this.#relays, x, head);
+  /** What is served by a listener; undefined: this config has none of that name. */
+  sites(listener: string): SiteTable | undefined {
+    return this.#sites.get(listener);
+  }
+
+  /** Of all listeners, each once. */
+  everySite(): Site[] {
+    return [...new Set([...this.#sites.values()].flatMap(({ all }) => all))];
   }
 
   transport(target: PoolTarget): Transport {
@@ -224,6 +252,15 @@ export class Generation {
   }
 }
 
+/** Names the plugins of mounts and listeners by where they stand. */
+function placed(error: unknown, plugins: readonly ValidPlugin[]): unknown {
+  if (!isConfigError(error)) return error;
+  const name = (text: string): string =>
+    text.replaceAll(/\bplugins\[(\d+)\]/g, (whole, index: string) => plugins[Number(index)]?.place ?? whole);
+  const problems = error.problems.map((one) => ({ ...one, plugin: name(one.plugin), message: name(one.message) }));
+  return new ConfigError(problems, { cause: error.cause });
+}
+
 /** Says whose fault a failed start was. */
 async function blamed(plugin: string, where: string, run: () => Awaitable<void>): Promise<void> {
   try {
@@ -241,6 +278,7 @@ function textOf(error: unknown): string {
 interface Loaded {
   readonly registry: Registry;
   readonly plugins: readonly string[];
-  readonly defaultRoute: Route;
+  readonly sites: ReadonlyMap<string, SiteTable>;
+  readonly conditions: ReadonlyMap<string, Condition>;
   readonly abort: AbortController;
 }

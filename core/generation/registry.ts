@@ -8,10 +8,10 @@ import type { OptionProblem, Reporter } from "../contract/setup.ts";
 import type { Plugin } from "../plugin.ts";
 import type { Ledger } from "../targets/ledger.ts";
 import { type PoolEvents, TargetPool } from "../targets/pool.ts";
-import type { RegisteredHook } from "./compile.ts";
 import { PoolRoute, type RouteDefaults, toRoute } from "./routes.ts";
-import { ServiceTable } from "./services.ts";
-import type { ControlRoute, PeriodicTask } from "./setup.ts";
+import { Scope } from "./scope.ts";
+import type { ServiceTable } from "./services.ts";
+import type { PeriodicTask } from "./setup.ts";
 
 interface Step {
   readonly plugin: string;
@@ -21,27 +21,20 @@ interface Step {
 interface PendingRoute {
   readonly route: PoolRoute;
   readonly selector: string | SelectorService | undefined;
+  readonly services: ServiceTable;
   readonly plugin: string;
   readonly index: number;
 }
 
-export interface BodyNeed {
-  /** Bytes of any body; 0: none is asked for. */
-  any: number;
-  json: boolean;
-}
-
 /** Everything the plugins of one generation registered. */
 export class Registry {
-  readonly services: ServiceTable = new ServiceTable();
-  readonly hooks: RegisteredHook[] = [];
+  /** Of every request. */
+  readonly root: Scope = new Scope();
   readonly tasks: PeriodicTask[] = [];
   readonly ready: Step[] = [];
   readonly closing: Step[] = [];
   readonly files: Set<string> = new Set();
-  readonly controlRoutes: ControlRoute[] = [];
   readonly reporters: Set<string> = new Set();
-  readonly body: BodyNeed = { any: 0, json: false };
   /** What plugins provide that stand in the options of another. */
   readonly inner: Map<Plugin, ServiceTable> = new Map();
   readonly onLink: Step[] = [];
@@ -52,6 +45,7 @@ export class Registry {
   #said: (() => void)[] | undefined = [];
   /** Sources whose last word was a failure. */
   readonly stale: Map<string, { readonly source: string; readonly pool: string; readonly error: string }> = new Map();
+  readonly #scopes: Map<string, Scope> = new Map([["", this.root]]);
   #pools: Map<string, TargetPool> = new Map();
   #slots: Map<string, number> = new Map();
   #pending: PendingRoute[] = [];
@@ -90,11 +84,6 @@ export class Registry {
     return index;
   }
 
-  needBody(body: number | "json"): void {
-    if (body === "json") this.body.json = true;
-    else this.body.any = Math.max(this.body.any, body);
-  }
-
   reporter(name: string): Reporter {
     this.reporters.add(name);
     return {
@@ -116,19 +105,24 @@ export class Registry {
     else this.#said.push(verdict);
   }
 
-  addControlRoute(route: ControlRoute, index: number): void {
-    const other = this.controlRoutes.find((r) => r.method === route.method && r.path === route.path);
-    if (other !== undefined) {
-      const message = `answers ${route.method} ${route.path}, which plugin ${other.plugin} answers already`;
-      throw configError(route.plugin, index, message, "give one of them another path");
-    }
-    this.controlRoutes.push(route);
+  /** By its path in the config, as in `listeners.admin.mounts.0`; what is around it comes with it. */
+  scope(path: string): Scope {
+    const known = this.#scopes.get(path);
+    if (known !== undefined) return known;
+    const around = /^(.+)\.mounts\.\d+$/.exec(path)?.[1] ?? "";
+    const scope = new Scope(this.scope(around));
+    this.#scopes.set(path, scope);
+    return scope;
   }
 
-  createRoute(options: RouteOptions, plugin: string, index: number): Route {
+  scopes(): Scope[] {
+    return [...this.#scopes.values()];
+  }
+
+  createRoute(options: RouteOptions, plugin: string, index: number, { services }: Scope = this.root): Route {
     const pool = this.pool(options.pool ?? "default");
     const route = new PoolRoute(options, pool, this.#defaults);
-    const pending = { route, selector: options.selector, plugin, index };
+    const pending = { route, selector: options.selector, services, plugin, index };
     if (this.#linked) this.#linkRoute(pending);
     else this.#pending.push(pending);
     return toRoute(route);
@@ -136,7 +130,7 @@ export class Registry {
 
   /** After all setups: what was asked for by name is found, or the config is refused. */
   link(): void {
-    this.services.link();
+    for (const scope of this.scopes()) scope.services.link();
     this.#linked = true;
     for (const table of this.inner.values()) table.link();
     for (const { task } of this.onLink) void task();
@@ -156,9 +150,10 @@ export class Registry {
     });
   }
 
-  #linkRoute({ route, selector, plugin, index }: PendingRoute): void {
-    const service = typeof selector === "object" ? selector : this.#selector(selector, plugin, index);
-    const first = this.services.names("selector")[0] ?? "turns";
+  #linkRoute({ route, selector, services, plugin, index }: PendingRoute): void {
+    const wanted = { kind: "selector", name: selector as string | undefined, plugin, index } as const;
+    const service = typeof selector === "object" ? selector : (services.find(wanted) as SelectorService);
+    const first = services.names("selector")[0] ?? "turns";
     const name =
       typeof selector === "string" ? selector : (service.name ?? (selector === undefined ? first : "inline"));
     try {
@@ -168,9 +163,5 @@ export class Registry {
       const message = `selector ${name} cannot be made for route ${route.name}: ${text}`;
       throw configError(name, -1, message, undefined, error);
     }
-  }
-
-  #selector(name: string | undefined, plugin: string, index: number): SelectorService {
-    return this.services.find({ kind: "selector", name, plugin, index }) as SelectorService;
   }
 }

@@ -24,6 +24,12 @@ export class ServiceTable {
   #provided: Map<Kind, Map<string, Provided>> = new Map();
   #wanted: Wanted[] = [];
   #linked = false;
+  /** What a list of plugins does not provide itself, those around it may. */
+  readonly #around: ServiceTable | undefined;
+
+  constructor(around?: ServiceTable) {
+    this.#around = around;
+  }
 
   provide(kind: Kind, name: string, service: unknown, plugin: string, index: number): void {
     const services = this.#of(kind);
@@ -56,11 +62,14 @@ export class ServiceTable {
     });
   }
 
+  /** Its own come first, and hide those of the same name. */
   all<K extends Kind>(kind: K): Map<string, Services[K]> {
-    return new Map([...this.#of(kind)].map(([name, { service }]) => [name, service as Services[K]]));
+    const found = new Map([...this.#of(kind)].map(([name, { service }]) => [name, service as Services[K]]));
+    for (const [name, service] of this.#around?.all(kind) ?? []) if (!found.has(name)) found.set(name, service);
+    return found;
   }
 
-  /** Services of a kind with the plugin that provides each. */
+  /** Its own services of a kind with the plugin that provides each. */
   providers<K extends Kind>(
     kind: K,
   ): { readonly name: string; readonly plugin: string; readonly service: Services[K] }[] {
@@ -72,14 +81,14 @@ export class ServiceTable {
   }
 
   names(kind: Kind): string[] {
-    return [...this.#of(kind).keys()];
+    return [...new Set([...this.#of(kind).keys(), ...(this.#around?.names(kind) ?? [])])];
   }
 
   find(wanted: Wanted): unknown {
     const names = this.names(wanted.kind);
     const name = wanted.name ?? names[0];
     if (name === undefined && wanted.kind === "selector") return turns;
-    const found = this.#of(wanted.kind).get(name ?? "");
+    const found = this.#lookUp(wanted.kind, name ?? "");
     if (found !== undefined) return found.service;
     const near = suggest(name ?? "", names);
     const fix =
@@ -99,6 +108,11 @@ export class ServiceTable {
   link(): void {
     this.#linked = true;
     for (const wanted of this.#wanted) this.find(wanted);
+  }
+
+  #lookUp(kind: Kind, name: string): Provided | undefined {
+    const own = this.#of(kind).get(name);
+    return own !== undefined || this.#around === undefined ? own : this.#around.#lookUp(kind, name);
   }
 
   #of(kind: Kind): Map<string, Provided> {

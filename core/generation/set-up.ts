@@ -1,9 +1,10 @@
 import { configError, isConfigError } from "../config/config-error.ts";
-import type { ValidPlugin } from "../config/validate.ts";
+import type { InnerPlugin, ValidPlugin } from "../config/validate.ts";
 import type { Plugin } from "../plugin.ts";
 import type { ProxyState } from "../proxy-state.ts";
 import type { GenerationOptions } from "./generation.ts";
 import type { Registry } from "./registry.ts";
+import type { Scope } from "./scope.ts";
 import { ServiceTable } from "./services.ts";
 import { createSetup, toHooks } from "./setup.ts";
 
@@ -19,6 +20,8 @@ interface SetUpPlace {
   /** What it keeps over reloads is found again by this. */
   readonly key: string;
   readonly path: string;
+  /** Whose requests it takes part in. */
+  readonly scope: Scope;
   readonly services: ServiceTable;
 }
 
@@ -27,14 +30,17 @@ export async function setUp(registry: Registry, plugins: readonly ValidPlugin[],
   const seen = new Map<string, number>();
   for (const [index, plugin] of plugins.entries()) {
     const { name } = plugin.instance;
-    const nth = (seen.get(name) ?? 0) + 1;
-    seen.set(name, nth);
+    const key = plugin.scope === "" ? name : `${plugin.scope} ${name}`;
+    const nth = (seen.get(key) ?? 0) + 1;
+    seen.set(key, nth);
+    const scope = registry.scope(plugin.scope);
     const place = {
       index,
       outer: name,
-      key: nth === 1 ? name : `${name}#${nth}`,
+      key: nth === 1 ? key : `${key}#${nth}`,
       path: "",
-      services: registry.services,
+      scope,
+      services: scope.services,
     };
     await setUpPlugin(registry, plugin, place, options);
   }
@@ -43,7 +49,7 @@ export async function setUp(registry: Registry, plugins: readonly ValidPlugin[],
 /** Those in its options come first: it may ask for what they provide. */
 async function setUpPlugin(
   registry: Registry,
-  { instance, options: input, inner }: ValidPlugin,
+  { instance, options: input, inner }: InnerPlugin | ValidPlugin,
   place: SetUpPlace,
   options: SetUpOptions,
 ): Promise<void> {
@@ -62,11 +68,12 @@ async function setUpPlugin(
   }
   const { name, definition } = instance;
   const { mode, signal, status, proxy } = options;
-  const { index, outer, key, path, services } = place;
+  const { index, outer, key, path, scope, services } = place;
   const setup = createSetup(registry, {
     plugin: outer,
     index,
     path,
+    scope,
     services,
     log: proxy.log.withTag(name),
     mode,
@@ -78,7 +85,7 @@ async function setUpPlugin(
   });
   try {
     const hooks = await definition.setup(setup, input);
-    if (hooks !== undefined) registry.hooks.push(...toHooks(hooks, name, index));
+    if (hooks !== undefined) scope.hooks.push(...toHooks(hooks, name, index));
   } catch (error) {
     if (isConfigError(error)) throw error;
     throw configError(outer, index, `setup failed: ${textOf(error)}`, undefined, error);

@@ -6,9 +6,12 @@ import type { Exchange, Slot } from "../contract/exchange.ts";
 import type { HookMap, HookName } from "../contract/hooks.ts";
 import type { Mode, Setup, Status, Task } from "../contract/setup.ts";
 import type { Awaitable } from "../contract/services.ts";
+import { abandonAttempt } from "../exchange/attempts.ts";
 import type { ActiveExchange } from "../exchange/exchange.ts";
+import { extraAttempt } from "../exchange/extra-attempts.ts";
 import type { RegisteredHook } from "./compile.ts";
 import type { Registry } from "./registry.ts";
+import type { Scope } from "./scope.ts";
 import type { ServiceTable } from "./services.ts";
 
 export interface PeriodicTask extends Task {
@@ -29,6 +32,8 @@ export interface SetupContext {
   readonly index: number;
   /** Of a plugin in the options of another: its options' path, with a dot at the end. */
   readonly path: string;
+  /** Whose requests it takes part in. */
+  readonly scope: Scope;
   /** Where its services go: those of the config, or for a plugin in the options of another its own. */
   readonly services: ServiceTable;
   readonly random: () => number;
@@ -45,6 +50,7 @@ const phases: readonly HookName[] = [
   "inspect",
   "resolve",
   "admit",
+  "candidates",
   "upstreamRequest",
   "upstreamResponse",
   "error",
@@ -55,7 +61,7 @@ const phases: readonly HookName[] = [
 
 /** The setup API of one plugin: writes what it registers into the generation's registry. */
 export function createSetup(registry: Registry, context: SetupContext): Setup {
-  const { plugin, index } = context;
+  const { plugin, index, scope } = context;
   return {
     log: context.log,
     mode: context.mode,
@@ -68,17 +74,17 @@ export function createSetup(registry: Registry, context: SetupContext): Setup {
       for (const service of services.values()) return service;
       throw configError(plugin, index, `was given plugin ${given.name}, which provides no ${kind}`);
     },
-    use: (kind, name) => registry.services.use(kind, name, plugin, index),
-    useAll: (kind) => registry.services.useAll(kind, plugin, index),
+    use: (kind, name) => scope.services.use(kind, name, plugin, index),
+    useAll: (kind) => scope.services.useAll(kind, plugin, index),
     pool: (name = "default") => registry.pool(name),
     pools: () => registry.pools(),
-    createRoute: (options) => registry.createRoute(options, plugin, index),
+    createRoute: (options) => registry.createRoute(options, plugin, index, scope),
     reporter: (name) => registry.reporter(name),
-    needs: ({ body }) => registry.needBody(body),
+    needs: ({ body }) => scope.needBody(body),
     slot: (name) => toSlot(registry.slot(name)),
     keep: context.keep,
     route(method, path, handler) {
-      registry.addControlRoute({ method, path, handler, plugin }, index);
+      scope.addControlRoute({ method, path, handler, plugin }, index);
     },
     every(interval, task, options) {
       registry.tasks.push({ ...options, interval, task, plugin });
@@ -86,6 +92,8 @@ export function createSetup(registry: Registry, context: SetupContext): Setup {
     onReady: (task) => void registry.ready.push({ plugin, task }),
     onClose: (task) => void registry.closing.push({ plugin, task }),
     watchFile: (path) => void registry.files.add(path),
+    attempt: (x, target, options) => extraAttempt(x, target, options, plugin),
+    abandon: abandonAttempt,
     status: context.status,
     explain: context.explain,
     random: context.random,

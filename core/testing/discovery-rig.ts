@@ -20,7 +20,7 @@ export async function withDiscovery(create: () => Awaitable<Plugin>, law: Law): 
   const generation = await Generation.load({ plugins: [plugin] }, state, options);
   const stop = new AbortController();
   try {
-    await law(only(generation.registry.services.all("discovery"), plugin), stop.signal);
+    await law(only(generation.registry.root.services.all("discovery"), plugin), stop.signal);
   } finally {
     stop.abort();
     await generation.close();

@@ -99,7 +99,7 @@ export async function servicesOf<K extends keyof Services>(
   kind: K,
   plugins: readonly Plugin[],
 ): Promise<ReadonlyMap<string, Services[K]>> {
-  return (await loadPlugins(plugins)).registry.services.all(kind);
+  return (await loadPlugins(plugins)).registry.root.services.all(kind);
 }
 
 /** Sets plugins up and links them as a proxy does it; with the state of an earlier call, as its next generation. */

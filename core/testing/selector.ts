@@ -105,7 +105,7 @@ export async function selectorOf(plugin: Plugin, pool: Pool, others: readonly Pl
 }
 
 function serviceOf(plugin: Plugin, { registry }: Generation): SelectorService {
-  const [service] = registry.services.all("selector").values();
+  const [service] = registry.root.services.all("selector").values();
   assert.ok(service, `plugin "${plugin.name}" provides no selector`);
   return service;
 }

@@ -6,10 +6,18 @@ import { onClientError } from "./client-error.ts";
 import { connectionClosed, established, openExchanges } from "./connection.ts";
 import { takeUpgrades } from "./upgrades.ts";
 
+/** Where a request came in. */
+export interface Entry {
+  /** Of its listener; `main` is that of the config's own port. */
+  readonly name: string;
+  /** It is about to close: each response is the last one of its connection. */
+  draining: boolean;
+}
+
 export interface Acceptor {
   /** As of the running config. */
   limits(): Required<Limits>;
-  accept(req: IncomingMessage, res: ServerResponse, extras?: Extras): void;
+  accept(entry: Entry, req: IncomingMessage, res: ServerResponse, extras?: Extras): void;
   /** Whether the upgrade that a request asks for is tunnelled. */
   tunnels(req: IncomingMessage): boolean;
   readonly listener: (req: IncomingMessage, res: ServerResponse) => void;
@@ -22,7 +30,7 @@ export interface Extras {
 }
 
 /** A server that a proxy answers on, and its connections. */
-export interface Attached {
+export interface Attached extends Entry {
   readonly server: Server;
   readonly connections: ReadonlySet<Socket>;
   stopListening(): void;
@@ -36,23 +44,38 @@ interface Tunable {
 }
 
 /** Sets the limits of a server and answers all that Node would answer, or drop, by itself. */
-export function attach(server: Server, acceptor: Acceptor): Attached {
-  const { listener } = acceptor;
+export function attach(server: Server, acceptor: Acceptor, name = "main"): Attached {
   const connections = new Set<Socket>();
+  const raw = new Set<Socket>();
+  const attached: Attached = {
+    name,
+    draining: false,
+    server,
+    connections,
+    // Not Server.close of http: since Node 19 it closes idle keep-alive connections at once, under a client that is
+    // just about to use one.
+    stopListening: () => void NetServer.prototype.close.call(server),
+    destroy() {
+      for (const socket of raw) socket.destroy();
+      server.close(() => {}); // Only now: it ends the checker of slow requests.
+    },
+  };
   tune(server, acceptor.limits());
   // Node starts the checker of slow requests when it begins to listen; a server that listens already starts it anew.
   if (server.listening) {
     const own = server.listeners("listening").find((one) => one.name === "setupConnectionsTracking");
     own?.call(server);
   }
-  if (!server.listeners("request").includes(listener)) server.on("request", listener);
+  if (!server.listeners("request").includes(acceptor.listener)) {
+    server.on("request", (req: IncomingMessage, res: ServerResponse) => acceptor.accept(attached, req, res));
+  }
   server.on("checkContinue", (req: IncomingMessage, res: ServerResponse) =>
-    acceptor.accept(req, res, { expectContinue: true }),
+    acceptor.accept(attached, req, res, { expectContinue: true }),
   );
   server.on("checkExpectation", (req: IncomingMessage, res: ServerResponse) =>
-    acceptor.accept(req, res, { expectationFailed: true }),
+    acceptor.accept(attached, req, res, { expectationFailed: true }),
   );
-  takeUpgrades(server, acceptor);
+  takeUpgrades(server, acceptor, attached);
   server.on("clientError", (error, socket) => onClientError(error, socket, acceptor.limits().url));
   server.on(established(server), (socket: Socket) => {
     if (connections.has(socket)) return; // A connection that starts anew after an offer.
@@ -66,23 +89,12 @@ export function attach(server: Server, acceptor: Acceptor): Attached {
       connectionClosed(socket);
     });
   });
-  const raw = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     if (raw.has(socket)) return;
     raw.add(socket);
     socket.once("close", () => raw.delete(socket));
   });
-  return {
-    server,
-    connections,
-    // Not Server.close of http: since Node 19 it closes idle keep-alive connections at once, under a client that is
-    // just about to use one.
-    stopListening: () => void NetServer.prototype.close.call(server),
-    destroy() {
-      for (const socket of raw) socket.destroy();
-      server.close(() => {}); // Only now: it ends the checker of slow requests.
-    },
-  };
+  return attached;
 }
 
 /** Sets what Node lets be set; a reload may change it. */

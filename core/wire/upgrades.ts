@@ -3,18 +3,20 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { ProxyError } from "../errors.ts";
 import { toResponse } from "./client-error.ts";
-import { afterExchanges, currentExchange, endAfterExchanges, established } from "./connection.ts";
-import type { Acceptor } from "./server.ts";
+import { afterExchanges, currentExchange, endAfterExchanges, established, openExchanges } from "./connection.ts";
+import type { Acceptor, Entry } from "./server.ts";
+import { stopWaiting, watchWaiting } from "./tunnel.ts";
 
 interface Upgrading {
   shouldUpgradeCallback?: (req: IncomingMessage) => boolean;
 }
 
 /** Answers requests that want the connection for something else: tunnels, offers that are not taken, CONNECT. */
-export function takeUpgrades(server: Server, acceptor: Acceptor): void {
+export function takeUpgrades(server: Server, acceptor: Acceptor, entry: Entry): void {
   server.on("connect", (_req: IncomingMessage, socket: Duplex) => {
     socket.on("error", ignore);
     keepTelling(socket);
+    socket.resume(); // What follows CONNECT is no request; but only who reads sees that the client leaves.
     endAfterExchanges(socket, toResponse(new ProxyError("method_not_allowed", "Method CONNECT is not allowed here.")));
   });
   // Node from 24.9 on asks, and reads on itself when an offer is not taken; on older ones replay() does it.
@@ -22,10 +24,11 @@ export function takeUpgrades(server: Server, acceptor: Acceptor): void {
   server.on("upgrade", (req: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on("error", ignore);
     keepTelling(socket);
+    if (openExchanges(socket) > 0) watchWaiting(socket);
     afterExchanges(socket, () => {
       if (socket.destroyed) return;
-      if (acceptor.tunnels(req)) acceptor.accept(req, responseOn(req, socket), { tunnel: { socket, head } });
-      else replay(server, req, socket, head);
+      if (acceptor.tunnels(req)) acceptor.accept(entry, req, responseOn(req, socket), { tunnel: { socket, head } });
+      else replay(server, req, socket, [head, ...stopWaiting(socket)]);
     });
   });
 }
@@ -59,7 +62,7 @@ function responseOn(req: IncomingMessage, socket: Socket): ServerResponse {
  * A server may ignore an upgrade that it is offered (RFC 9110 7.8), as Java's clients offer h2c with any request, but Node
  * has no way back: so the request is put back without the offer, and the connection starts anew.
  */
-function replay(server: Server, req: IncomingMessage, socket: Socket, head: Buffer): void {
+function replay(server: Server, req: IncomingMessage, socket: Socket, rest: readonly Buffer[]): void {
   const lines = [`${req.method} ${req.url} HTTP/${req.httpVersion}`];
   for (let i = 0; i < req.rawHeaders.length; i += 2) {
     const name = req.rawHeaders[i] as string;
@@ -69,6 +72,6 @@ function replay(server: Server, req: IncomingMessage, socket: Socket, head: Buff
     lines.push(`${name}: ${use === "connection" ? value.replaceAll(/\b(?:upgrade|http2-settings)\b/gi, "") : value}`);
   }
   socket.off("error", ignore).off("drain", tellDrain).off("timeout", tellTimeout);
-  socket.unshift(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), head]));
+  socket.unshift(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), ...rest]));
   server.emit(established(server), socket);
 }

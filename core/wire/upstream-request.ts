@@ -14,7 +14,12 @@ export function toUpstream(x: ActiveExchange, target: PoolTarget): AttemptReques
   if (x.requestId !== undefined) pairs.push("x-request-id", x.generation.trusts(x) ? x.requestId : x.id);
   if (x.forwarded !== undefined && x.generation.trusts(x)) addForwarded(x, x.forwarded, pairs);
   else pushForwarded(x, pairs);
-  return new AttemptRequest(x, joinPath(target.basePath, x.path) + x.search, pairs);
+  return new AttemptRequest(x, joinPath(target.basePath, pathToSend(x)) + x.search, pairs);
+}
+
+/** Without what its mount takes off. */
+function pathToSend({ path, site }: ActiveExchange): string {
+  return site.strip === 0 ? path : path.slice(site.strip) || "/";
 }
 
 /** Its headers are a list until a plugin asks for them as a record, which most attempts never see. */

@@ -10,6 +10,7 @@ test("a config that is right is told by its plugins and the order of their hooks
   expect(await checkConfig({ plugins })).toEqual({
     plugins: ["late", "early", "round-robin"],
     hooks: { request: ["early", "late"] },
+    sites: [],
   });
 });
 

@@ -1,4 +1,4 @@
-import { createProxy, type Proxy, type ProxyConfig, type TargetSpec } from "plugboard";
+import { createProxy, definePlugin, type Proxy, type ProxyConfig, type TargetSpec } from "plugboard";
 import { staticTargets } from "plugboard/plugins/discovery/static-targets";
 import { roundRobin } from "plugboard/plugins/select/round-robin";
 import { expect, onTestFinished } from "vitest";
@@ -29,6 +29,14 @@ export interface Wire {
   exchange(bytes: string | Uint8Array, to?: string): Promise<RawResponse>;
 }
 
+/** The whole suite runs a second time like this, with the clients on the port of a conditional listener. */
+const onCompatPort = process.env["WIRE_PORT"] === "compat";
+
+const always = definePlugin({
+  name: "always",
+  setup: (proxy) => proxy.provide("condition", "always", { holds: () => true }),
+});
+
 /** Raw clients, a proxy, scripted upstreams; everything is closed when the test is over. */
 export async function openWire(
   scripts?: Script | readonly (Script | undefined)[],
@@ -41,6 +49,7 @@ export async function openWire(
   const specs = [...targets, ...upstreams.map(({ url }) => ({ url: url + basePath }))];
   const config: ProxyConfig = {
     ...rest,
+    ...(onCompatPort && { listeners: { compat: { port: 0, when: always() } } }),
     limits: { drainDelay: 0, drainIdle: 0, ...limits },
     plugins: [staticTargets({ targets: specs }), ...plugins, roundRobin()],
   };
@@ -51,15 +60,16 @@ export async function openWire(
     await Promise.all(upstreams.map((upstream) => upstream.close()));
   });
   const { port } = await proxy.listen();
+  const compat = proxy.listeners().find(({ name }) => name === "compat");
 
   const client = async (): Promise<RawClient> => {
-    const opened = await rawClient(port);
+    const opened = await rawClient(compat?.port ?? port);
     clients.push(opened);
     return opened;
   };
   return {
     proxy,
-    port,
+    port: compat?.port ?? port,
     config,
     get upstream() {
       return at(upstreams);

@@ -14,6 +14,7 @@ const target: TargetLine = {
 const base: Readiness = {
   version: "1.2.3",
   urls: ["http://127.0.0.1:8000"],
+  listeners: [],
   config: "proxy.config.ts",
   plugins: ["static-targets", "round-robin"],
   targets: [target],

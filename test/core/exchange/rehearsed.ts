@@ -18,7 +18,7 @@ export async function rehearsed(
   const x = rehearse(generation, request);
   const fault = readHead(x, proxy.limits);
   if (fault !== undefined) throw fault;
-  x.route = generation.defaultRoute;
+  x.route = x.site.defaultRoute;
   return x;
 }
 
@@ -28,6 +28,7 @@ const idle: Status = {
   draining: false,
   startedAt: 0,
   plugins: [],
+  listeners: [],
   reloadError: undefined,
   stale: [],
 };

@@ -23,7 +23,7 @@ export async function fresh(
 export async function make(options: PrefixOptions, pool: FakePool, state = seededState()): Promise<Selector> {
   const plugin: Plugin = prefix({ inner: roundRobin(), ...options });
   const { registry } = await loadPlugins([plugin], state);
-  return registry.services.all("selector").get("prefix")?.create(pool, "route") as Selector;
+  return registry.root.services.all("selector").get("prefix")?.create(pool, "route") as Selector;
 }
 
 export function messages(...texts: readonly string[]): readonly unknown[] {

@@ -14,7 +14,7 @@ export async function fresh(
   const targets = fakeTargets(count);
   const pool = fakePool(targets);
   const { registry } = await loadPlugins([sticky("header:x-session-id", inner, options)], state);
-  const selector = registry.services.all("selector").get("sticky")?.create(pool, "route");
+  const selector = registry.root.services.all("selector").get("sticky")?.create(pool, "route");
   return { targets, pool, selector: selector as Selector };
 }
 
