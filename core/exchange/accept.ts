@@ -68,7 +68,7 @@ function finish(x: ActiveExchange): void {
   if (x.ended) return;
   x.ended = true;
   const { res, generation, current } = x;
-  const tunnelled = x.tunnel !== undefined && x.committed;
+  const tunnelled = x.status === 101;
   if (!res.writableFinished && !tunnelled) left(x);
   if (current !== undefined && current.state !== "done") current.abandon("client-abort");
   if (x.extras !== undefined) giveUpExtras(x);

@@ -161,7 +161,8 @@ export function cut(x: ActiveExchange, error: ProxyError, relay: Relay | undefin
     x.bytesOut += frame.length;
     x.res.write(frame);
   }
-  hangUp(x.req, x.res, x.lengthDeclared || (x.res.chunkedEncoding && x.res.shouldKeepAlive));
+  // A tunnel has ended its sockets itself.
+  if (x.status !== 101) hangUp(x.req, x.res, x.lengthDeclared || (x.res.chunkedEncoding && x.res.shouldKeepAlive));
 }
 
 function onDrain(this: ServerResponse): void {

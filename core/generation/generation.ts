@@ -78,7 +78,7 @@ export class Generation {
       hooks.filter(({ phase }) => phase === "health"),
       proxy.log,
     ).health;
-    this.upgrades = new Set(config.upgrades ?? ["websocket"]);
+    this.upgrades = new Set((config.upgrades ?? ["websocket"]).map((protocol) => protocol.toLowerCase()));
     this.#trusted = trustedProxies(config.trustedProxies);
     const transports = loaded.registry.scopes().flatMap(({ services }) => services.providers("transport"));
     for (const transport of [httpTransport, ...transports.map(({ service }) => service)]) {

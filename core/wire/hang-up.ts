@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 
 const lingerMs = 1_000;
 const resetDelayMs = 5;
@@ -33,6 +34,12 @@ export function hangUp(req: IncomingMessage, res: ServerResponse, delimited: boo
     if (socket.destroyed) return;
     if (delimited) return socket.destroySoon();
     // A reset in the tick of the write would throw away what the client has yet to get.
-    socket.write("", () => setTimeout(() => socket.resetAndDestroy(), resetDelayMs));
+    socket.write("", () => setTimeout(reset, resetDelayMs, socket));
   });
+}
+
+/** Node cannot reset what is encrypted: there it is an end without the word that TLS has for one. */
+function reset(socket: Socket): void {
+  if ("encrypted" in socket) socket.destroy();
+  else socket.resetAndDestroy();
 }

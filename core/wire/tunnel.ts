@@ -109,7 +109,7 @@ class Tunnel implements Relay {
   }
 
   #clientClosed(broken: boolean): void {
-    if (this.#over) return void this.#upstream.destroy();
+    if (this.#over) return;
     this.#over = true;
     if (broken) resetNow(this.#upstream);
     else this.#farewell(this.#upstream);

@@ -1,6 +1,7 @@
-// npm run bench [-- proxy | start | select | registry] [options]
+// npm run bench [-- proxy | start | select | registry | hold] [options]
 import { existsSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { benchHold } from "./hold.mjs";
 import { describeMachine } from "./machine.mjs";
 import { benchProxy } from "./proxy.mjs";
 import { benchRegistry } from "./registry.mjs";
@@ -13,6 +14,7 @@ npm run bench -- proxy          requests, streams, latency and memory against ot
 npm run bench -- start          time to the first answer, idle memory, size of an installation
 npm run bench -- select         nanoseconds per pick of each selector
 npm run bench -- registry       ten thousand services: their heartbeats, and the way of a change to the router
+npm run bench -- hold           twenty thousand connections and streams: whether all live, and what one costs
 
   --only a,b       these subjects (pipe is always among them)
   --scenario a,b   post-1k, post-64k, streams, latency, memory
@@ -21,7 +23,7 @@ npm run bench -- registry       ten thousand services: their heartbeats, and the
   --json FILE      all samples
   --check          exit code 1 if a goal is missed`;
 
-const benches = { proxy: benchProxy, start: benchStart, select: benchSelect, registry: benchRegistry };
+const benches = { proxy: benchProxy, start: benchStart, select: benchSelect, registry: benchRegistry, hold: benchHold };
 
 try {
   await main();

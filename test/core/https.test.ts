@@ -88,6 +88,21 @@ describe("a proxy on an https server", () => {
     expect(response.headers["x-proxy-error"]).toBe("invalid_path");
   });
 
+  test("cuts an answer that broke, and lives on: what is encrypted cannot be reset", async () => {
+    const { get } = await secure(
+      memUpstream(({ sink }) => {
+        sink.connected();
+        sink.head(200, {});
+        sink.data(Buffer.from("begun"));
+        setImmediate(() => sink.error(new Error("reset")));
+      }),
+    );
+    const response = await get();
+    expect(response.headers["connection"]).toBe("close");
+    await expect(text(response)).rejects.toThrow("aborted");
+    expect((await get()).statusCode).toBe(200);
+  });
+
   test("lets what is under way end when it closes", async () => {
     const calls: MemCall[] = [];
     const begun = deferred();

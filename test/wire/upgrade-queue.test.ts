@@ -73,6 +73,36 @@ describe.each([
   });
 });
 
+describe.each([
+  ["a handshake", handshake],
+  ["an offer", get("/", ...offer)],
+  ["CONNECT", message(["CONNECT a:1 HTTP/1.1", "Host: a:1"])],
+])("%s behind an answer that does not come", (_what, request) => {
+  test.each(["halfClose", "reset"] as const)("a client that leaves by %s is noticed at once", async (leave) => {
+    const wire = await openWire();
+    const client = await wire.client();
+    await client.send(get("/slow") + request);
+    const peer = await wire.upstream.accept();
+    await peer.request();
+    await client.send("early");
+    await wire.client();
+    client[leave]();
+    await within(peer.ending, "the upstream's connection closes", 1_000);
+  });
+});
+
+test("what was sent behind an offer while it waited is served behind it", async () => {
+  const wire = await openWire(answering(({ path }) => ok(path)));
+  const client = await wire.client();
+  await client.send(get("/1") + get("/2", ...offer));
+  await client.send(get("/3"));
+  for (const path of ["/1", "/2", "/3"]) {
+    const response = await client.response();
+    expect(response.text).toBe(path);
+    if (response.get("connection") === "close") return; // Node from 24.9 on ends it at an offer.
+  }
+});
+
 test("offers are answered in their turn", async () => {
   const wire = await openWire(answering(({ path }) => ok(path)));
   const client = await wire.client();

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { definePlugin } from "plugboard";
-import { answering } from "./evil-upstream.ts";
+import { closedUrl } from "./closed-port.ts";
+import { answering, type Peer, type Script } from "./evil-upstream.ts";
 import { get, handshake, message, ok, post, switching, upgradeHeaders, webSocketKey } from "./messages.ts";
-import { errorCode, expectUntouched, openWire } from "./open-wire.ts";
+import { errorCode, expectUntouched, openWire, type Wire } from "./open-wire.ts";
+import type { OpenResponse } from "./raw-client.ts";
 import { at, within } from "./waiting.ts";
 
 describe("an upgrade that the upstream refuses", () => {
@@ -28,6 +30,14 @@ describe("an upgrade that the upstream refuses", () => {
     });
   });
 
+  test("is answered although the client has sent more than it should have, and the connection ends", async () => {
+    const wire = await openWire(answering(message(["HTTP/1.1 403 No", "Content-Length: 2"], "no")));
+    const client = await wire.client();
+    void client.send(Buffer.concat([Buffer.from(handshake), Buffer.alloc(1_000_000, "a")]));
+    expect(await client.response()).toMatchObject({ status: 403, text: "no", ending: "complete" });
+    await within(client.ending, "the connection ends");
+  });
+
   test.each(["close", "reset"] as const)("by %s is a 502", async (fault) => {
     const wire = await openWire(async (peer) => {
       await peer.request();
@@ -51,6 +61,66 @@ describe("an upgrade that the upstream refuses", () => {
     },
   );
 });
+
+describe.each(["halfClose", "reset"] as const)("a client that leaves by %s before the 101", (leave) => {
+  test.each([
+    ["having sent nothing", 0],
+    ["having sent something already", 5],
+    ["having sent a lot already", 60_000],
+  ])("%s: noticed at once", async (_what, early) => {
+    const wire = await openWire();
+    const client = await wire.client();
+    await client.send(handshake);
+    const peer = await wire.upstream.accept();
+    await peer.request();
+    await client.send("a".repeat(early));
+    await wire.client();
+    client[leave]();
+    await within(peer.ending, "the upstream's connection closes", 1_000);
+    expect(peer.reader.received.toString("latin1")).not.toContain("aaaaa");
+  });
+});
+
+describe("a handshake and another target", () => {
+  test("is tried when the first one cannot be reached", async () => {
+    const script: Script = async (peer) => {
+      await peer.request();
+      await peer.write(switching());
+    };
+    const wire = await openWire(script, { targets: [{ url: await closedUrl() }] });
+    for (let index = 0; index < 2; index++) expect((await shakenHands(wire)).status).toBe(101);
+    expect(wire.upstream.requests).toHaveLength(2);
+  });
+
+  test.each(["close", "reset"] as const)("is tried when the first one ends it by %s before the 101", async (fault) => {
+    const tried: Peer[] = [];
+    const script: Script = async (peer) => {
+      await peer.request();
+      tried.push(peer);
+      await (tried.length === 1 ? peer[fault]() : peer.write(`${switching()}hello`));
+    };
+    const wire = await openWire([script, script]);
+    const client = await wire.client();
+    await client.send(`${handshake}early`);
+    expect((await client.head()).status).toBe(101);
+    expect((await client.reader.take(5)).toString()).toBe("hello");
+    expect((await at(tried, 1).reader.take(5)).toString()).toBe("early");
+    expect(at(tried).reader.received.toString("latin1")).not.toContain("early");
+  });
+
+  test("is not tried when the first one answers", async () => {
+    const script = answering(message(["HTTP/1.1 503 No", "Content-Length: 2"], "no"));
+    const wire = await openWire([script, script]);
+    expect((await wire.exchange(handshake)).status).toBe(503);
+    expect(wire.upstreams.flatMap(({ requests }) => requests)).toHaveLength(1);
+  });
+});
+
+async function shakenHands(wire: Wire): Promise<OpenResponse> {
+  const client = await wire.client();
+  await client.send(handshake);
+  return client.head();
+}
 
 describe("requests that are not upgraded", () => {
   test("h2c is ignored", async () => {
