@@ -93,4 +93,5 @@ export type {
   UpstreamExpectation,
 } from "./route-tests/define.ts";
 export type { ProxyOptions } from "./proxy.ts";
-export { addressRulesOf, viewTarget } from "./targets/target.ts";
+export type { Dialer } from "./targets/dialer.ts";
+export { addressRulesOf, dialerOf, viewTarget } from "./targets/target.ts";

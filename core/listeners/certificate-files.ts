@@ -53,13 +53,13 @@ export async function readCertificate(
 /** Or why it cannot be had. */
 async function readPem(kind: Kind, path: string): Promise<PemFile | string> {
   try {
-    const { size, mode, ...found } = await stat(path);
+    const found = await stat(path);
     if (found.isDirectory()) return "it is a directory; give the path of the file in it";
     // To read a pipe may wait for ever.
     if (!found.isFile()) return "it is no regular file; give the path of one";
-    if (size > mostBytes) return `it has ${size} bytes, too many for a ${kind}; check the path`;
+    if (found.size > mostBytes) return `it has ${found.size} bytes, too many for a ${kind}; check the path`;
     const bytes = await readFile(path);
-    return formatFault(kind, path, bytes) ?? { text: bytes.toString("utf8"), mode: mode & 0o777 };
+    return formatFault(kind, path, bytes) ?? { text: bytes.toString("utf8"), mode: found.mode & 0o777 };
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : error;
     return readErrors.get(code) ?? `it cannot be read (${String(code)})`;

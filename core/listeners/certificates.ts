@@ -1,8 +1,12 @@
+import { setTimeout } from "node:timers/promises";
 import type { ConsolaInstance } from "consola";
 import type { Certificate } from "../contract/proxy.ts";
 import { type CertificateText, readCertificate } from "./certificate-files.ts";
 import { certificateWarnings } from "./certificate-warnings.ts";
 import { mixedKeys, parseCertificate, type ServerCertificate } from "./certificate.ts";
+
+/** Milliseconds in which a certificate and its key are both written. */
+const grace = 250;
 
 /** The certificates of one server, as they were last found to be right. */
 export interface Certificates {
@@ -42,9 +46,13 @@ export async function openCertificates(list: readonly Certificate[], log: Consol
     },
     files: all.flatMap(({ text }) => [text.certPath, text.keyPath]),
     async reread(isOver) {
-      try {
+      const attempt = async (): Promise<boolean> => {
         const texts = await readAll(list);
         return !isOver() && take(texts);
+      };
+      try {
+        // What does not fit is most likely being written.
+        return await attempt().catch(() => setTimeout(grace, undefined, { ref: false }).then(attempt));
       } catch (error) {
         const fault = error instanceof Error ? error.message : String(error);
         // The same fault is no news, however often the files are written.

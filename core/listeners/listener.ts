@@ -34,6 +34,7 @@ export class Listener {
   #waiting: NodeJS.Timeout | undefined;
   #retry = firstRetry;
   #over = false;
+  #quiet = false;
   #settling: Promise<void> | undefined;
   #again = false;
 
@@ -44,10 +45,12 @@ export class Listener {
     this.#condition = condition;
   }
 
-  /** Listens for the first time. One without a condition rejects when it cannot. */
+  /** Listens for the first time, which is told by whoever starts it. One without a condition rejects when it cannot. */
   async start(): Promise<void> {
-    if (this.#condition() !== undefined) return this.check();
-    await this.#open();
+    this.#quiet = true;
+    if (this.#condition() === undefined) await this.#open();
+    else await this.check();
+    this.#quiet = false;
   }
 
   /** Opens or closes as the condition says; what changes meanwhile is looked at again. */
@@ -104,6 +107,7 @@ export class Listener {
     this.#opened = await this.#tools.open(this.name, this.options);
     this.#retry = firstRetry;
     this.#reason = undefined;
+    if (this.#quiet) return;
     this.#tools.log.info(`listener ${this.name}: ${urlOf(this.options, this.#opened.port)} is open`);
   }
 
