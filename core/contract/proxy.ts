@@ -46,7 +46,7 @@ export interface Certificate {
 
 /**
  * `"self-signed"` makes one at start, for development. Of several certificates the first that is made out for the name
- * a client asks for is shown, and the first of all to a client that asks for none.
+ * a client asks for is shown, and the first of all to a client that asks for none; all have one kind of key, RSA or EC.
  */
 export type TlsConfig = "self-signed" | Certificate | readonly Certificate[];
 

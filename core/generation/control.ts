@@ -10,9 +10,9 @@ import { isPromise, type Phases } from "./compile.ts";
 import type { ControlRoute } from "./setup.ts";
 
 /** The h3 app of a site: the plugins' control routes, and behind them everything else, taken over or handled. */
-export function createApp(routes: readonly ControlRoute[], phases: Phases, handler?: EventHandler): RequestListener {
+export function createApp(routes: readonly ControlRoute[], phases: Phases, rest?: EventHandler): RequestListener {
   const app = new ControlApp({ silent: true });
-  if (handler !== undefined) app.rest = { data: { route: "/**", handler: guarded(handler, phases, "handler") } };
+  if (rest !== undefined) app.rest = { data: { route: "/**", handler: guarded(rest, phases, "handler") } };
   app.answersPost = routes.some((route) => route.method === "POST");
   for (const { method, path, handler, plugin } of routes) app.on(method, path, guarded(handler, phases, plugin));
   return toNodeHandler(app);

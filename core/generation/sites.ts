@@ -1,8 +1,7 @@
 import type { ConsolaInstance } from "consola";
-import { type ConfigProblem, ConfigError } from "../config/config-error.ts";
-import { suggest } from "../config/suggest.ts";
 import type { ListenerConfig, MountConfig, ProxyConfig } from "../contract/proxy.ts";
 import type { Route } from "../contract/route.ts";
+import { ControlClaims, isSame } from "./control-claims.ts";
 import type { Registry } from "./registry.ts";
 import type { Scope } from "./scope.ts";
 import type { ControlRoute } from "./setup.ts";
@@ -40,7 +39,7 @@ export function createSites(
   routes: DefaultRoutes,
   log: ConsolaInstance,
 ): ReadonlyMap<string, SiteTable> {
-  const claims = new Claims(config, registry);
+  const claims = new ControlClaims(config, registry);
   const tables = new Map<string, SiteTable>();
   for (const place of places(config)) {
     const shared = tables.get("main");
@@ -90,57 +89,10 @@ export function createSites(
 
 const nowhere = { defaultRoute: undefined, resolvers: [] };
 
-/** Which listeners answer the control routes of the config's own plugins. */
-class Claims {
-  readonly #routes: readonly ControlRoute[];
-  readonly #byListener: Map<string, ReadonlySet<string>> = new Map();
-  readonly #claimed: ReadonlySet<string>;
-
-  constructor(config: ProxyConfig, { root }: Registry) {
-    this.#routes = root.controlRoutes;
-    const plugins = [...new Set(this.#routes.map(({ plugin }) => plugin))];
-    const problems: ConfigProblem[] = [];
-    for (const [name, { control }] of Object.entries(config.listeners ?? {})) {
-      if (control === undefined) continue;
-      this.#byListener.set(name, new Set(control === true ? plugins : control));
-      if (control !== true) problems.push(...unknown(name, control, plugins));
-    }
-    if (problems.length > 0) throw new ConfigError(problems);
-    this.#claimed = new Set([...this.#byListener.values()].flatMap((names) => [...names]));
-  }
-
-  routesOf(listener: string, scope: Scope): readonly ControlRoute[] {
-    const claim = this.#byListener.get(listener);
-    const own = scope.parent === undefined ? [] : scope.controlRoutes;
-    const shared = this.#routes.filter(({ plugin }) =>
-      claim === undefined ? !this.#claimed.has(plugin) : claim.has(plugin),
-    );
-    return [...own, ...shared.filter((route) => !own.some((other) => isSame(route, other)))];
-  }
-}
-
-function unknown(listener: string, control: readonly string[], plugins: readonly string[]): ConfigProblem[] {
-  return control.flatMap((name, i) => {
-    if (plugins.includes(name)) return [];
-    const near = suggest(name, plugins);
-    const known = plugins.length === 0 ? "none does" : `those that do: ${plugins.join(", ")}`;
-    return [
-      {
-        plugin: "",
-        path: `listeners.${listener}.control.${i}`,
-        message: "no plugin of the config by this name answers a path of its own",
-        received: `'${name}'`,
-        fix: near === undefined ? known : `did you mean "${near}"?`,
-        index: -1,
-      },
-    ];
-  });
-}
-
 function places(config: ProxyConfig): Place[] {
   const others = Object.entries(config.listeners ?? {});
   return [
-    { name: "main", path: "", config: { mounts: config.mounts } as Place["config"] },
+    { name: "main", path: "", config: config.mounts === undefined ? {} : { mounts: config.mounts } },
     ...others.map(([name, listener]) => ({ name, path: `listeners.${name}`, config: listener })),
   ];
 }
@@ -169,8 +121,4 @@ function hostsOf({ host }: MountConfig): (string | undefined)[] {
 function listOf(value: string | readonly string[] | undefined): readonly string[] {
   if (value === undefined) return [];
   return typeof value === "string" ? [value] : value;
-}
-
-function isSame(a: ControlRoute, b: ControlRoute): boolean {
-  return a.method === b.method && a.path === b.path;
 }

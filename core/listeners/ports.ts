@@ -111,13 +111,13 @@ export class Ports {
   }
 
   async #closeListeners(names: readonly string[]): Promise<void> {
-    await Promise.all(
-      names.map((name) => {
-        const listener = this.#listeners.get(name);
-        this.#listeners.delete(name);
-        return listener?.close();
-      }),
-    );
+    const ends: Promise<void>[] = [];
+    for (const name of names) {
+      const listener = this.#listeners.get(name);
+      this.#listeners.delete(name);
+      if (listener !== undefined) ends.push(listener.close());
+    }
+    await Promise.all(ends);
   }
 
   #isSame(name: string, listeners: NonNullable<ProxyConfig["listeners"]>): boolean {
@@ -129,7 +129,11 @@ export class Ports {
   }
 
   async #open(name: string, options: PortOptions): Promise<Opened> {
-    const server = await createPortServer(options, this.#state.limits.headers, this.#state.log);
+    const server = await createPortServer(
+      options,
+      this.#state.limits.headers,
+      this.#state.log.withTag(`listener ${name}`),
+    );
     const attached = this.attach(server, name);
     try {
       return { attached, port: await listenOn(server, options) };

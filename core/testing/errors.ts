@@ -8,6 +8,8 @@ export interface ErrorShapeSuite {
   readonly test: Test;
   /** A new plugin for each case. */
   readonly create: () => Plugin;
+  /** What its answers are. @default "json" */
+  readonly shape?: "json" | "text";
 }
 
 interface Answer {
@@ -32,12 +34,13 @@ const revealing = {
  * Tests the laws that hold for every plugin that shapes errors.
  *
  * It asks through a proxy of its own, so that a plugin that fails and leaves the answer to core is held to the same
- * laws. What shape the JSON has is the plugin's own business, as long as the message is in it.
+ * laws. What shape the JSON has is the plugin's own business, as long as the message is in it; a text may be any.
  *
  * @example
  * testErrorShape({ test, create: () => openaiErrors() });
  */
-export function testErrorShape({ test, create }: ErrorShapeSuite): void {
+export function testErrorShape({ test, create, shape = "json" }: ErrorShapeSuite): void {
+  const isText = shape === "text";
   const each = (name: string, law: (code: ErrorCode, ask: Ask) => Promise<void>): unknown =>
     test(name, () =>
       withProxy(create(), async (ask) => {
@@ -51,7 +54,9 @@ export function testErrorShape({ test, create }: ErrorShapeSuite): void {
 
   each("gives every error the headers that clients and caches go by", async (code, ask) => {
     const { headers } = await ask(new ProxyError(code, "No."));
-    assert.match(headers.get("content-type") ?? "", /^application\/json\b/, code);
+    assert.match(headers.get("content-type") ?? "", isText ? /^text\/plain\b/ : /^application\/json\b/, code);
+    // What a client sent may stand in a message, and no browser may take it for a page.
+    if (isText) assert.equal(headers.get("x-content-type-options"), "nosniff", code);
     assert.equal(headers.get("cache-control"), "no-store", code);
     assert.equal(headers.get("x-proxy-error"), code);
     const { status } = errorKinds[code];
@@ -60,11 +65,12 @@ export function testErrorShape({ test, create }: ErrorShapeSuite): void {
     if (status === 405) assert.ok(headers.has("allow"), `${code}: allow (RFC 9110 15.5.6)`);
   });
 
-  each("tells the message in valid JSON, whatever is in it", async (code, ask) => {
-    const message = `The model "x\\y" \u0000\u0007\u001b[31m\r\n\u2028</script> is not \ud83d\ude00 here.`;
-    const { text } = await ask(new ProxyError(code, message));
-    assert.ok(strings(parse(text, code)).includes(message), `${code}: the message is not in ${text}`);
-  });
+  if (!isText)
+    each("tells the message in valid JSON, whatever is in it", async (code, ask) => {
+      const message = `The model "x\\y" \u0000\u0007\u001b[31m\r\n\u2028</script> is not \ud83d\ude00 here.`;
+      const { text } = await ask(new ProxyError(code, message));
+      assert.ok(strings(parse(text, code)).includes(message), `${code}: the message is not in ${text}`);
+    });
 
   each("tells nothing of the cause, the target, the plugin or the stack", async (code, ask) => {
     const error = new ProxyError(code, "No.", revealing);
@@ -86,7 +92,8 @@ export function testErrorShape({ test, create }: ErrorShapeSuite): void {
       withProxy(create(), async (two) => {
         const error = new ProxyError("no_targets", "No target is available.");
         const answers = [await one(error), await one(error), await two(error), await one(error)];
-        const shapes = answers.map(({ status, text }) => `${status} ${keys(parse(text, "no_targets"))}`);
+        const shapeOf = (text: string): string => (isText ? text : keys(parse(text, "no_targets")));
+        const shapes = answers.map(({ status, text }) => `${status} ${shapeOf(text)}`);
         assert.equal(new Set(shapes).size, 1, shapes.join("\n"));
       }),
     ));

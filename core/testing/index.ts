@@ -1,4 +1,4 @@
-export { type ConditionSuite, testCondition } from "./condition.ts";
+export { conditionOf, type ConditionSuite, testCondition } from "./condition.ts";
 export { type DiscoverySuite, discoveryOf, type FakeSink, fakeSink, testDiscovery } from "./discovery.ts";
 export { type ErrorShapeSuite, testErrorShape } from "./errors.ts";
 export {

@@ -168,7 +168,7 @@ describe("the plugins of a mount", () => {
 
   test("are told of health wherever they stand", async () => {
     const told: string[] = [];
-    const inner = hooks({ health: (target, up) => void told.push(`${target.id} ${up}`) as undefined }, "inner");
+    const inner = hooks({ health: (target, up) => void told.push(`${target.id} ${up}`) }, "inner");
     const proxy = await mountedOn([{ path: "/a", plugins: [inner] }], {
       plugins: [quickPlugin("doom", (setup) => setup.onReady(() => setup.reporter("doom").down("main", "test")))],
     });
@@ -217,7 +217,7 @@ describe("what guards the config", () => {
       { path: "/fine", handler: () => "fine" },
     ];
     const proxy = await mountedOn(mounts, {
-      plugins: [hooks({ end: (_x, outcome) => void ends.push(outcome.status) as undefined }, "ends")],
+      plugins: [hooks({ end: (_x, outcome) => void ends.push(outcome.status) }, "ends")],
     });
     expect(await ask(proxy, "/fine")).toBe("fine");
     const failed = await proxy.fetch(new Request("http://localhost/fails"));
@@ -247,7 +247,7 @@ describe("a config with mounts is refused", () => {
   });
 
   test("for a plugin in a mount, named by where it stands", async () => {
-    const strict = definePlugin({ name: "strict", options: undefined, setup: () => {} }) as (o?: unknown) => Plugin;
+    const strict: (options?: unknown) => Plugin = definePlugin({ name: "strict", setup: () => {} });
     const mounts = [{ path: "/a" }, { path: "/b", plugins: [hooks({}), strict({ x: 1 }), "no" as unknown as Plugin] }];
     expect(await problemsOf(createProxy({ plugins: [hooks({}, "first")], mounts }))).toMatchObject([
       { plugin: "mounts[1].plugins[2]", message: "is not a plugin" },
