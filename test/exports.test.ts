@@ -17,6 +17,7 @@ test("plugboard exports these names", () => {
       "defineProxy",
       "defineRouteTests",
       "defineSelector",
+      "dialerOf",
       "env",
       "errorHeaders",
       "errorKinds",
@@ -37,16 +38,21 @@ test("plugboard/plugins exports these names", () => {
       "accessLog",
       "activeHealth",
       "alias",
+      "anyAvailable",
       "babysitter",
       "cost",
       "direct",
+      "disaggregate",
       "dnsTargets",
       "explain",
       "explore",
       "fallback",
+      "fileExists",
       "fileTargets",
+      "hangCheck",
       "headroom",
       "inOrder",
+      "inferenceControl",
       "infinilm",
       "infinilmStatus",
       "jsonUsage",
@@ -80,6 +86,7 @@ test("plugboard/plugins exports these names", () => {
       "storageTargets",
       "throughput",
       "usage",
+      "vllmErrors",
     ]
   `);
 });
@@ -87,6 +94,7 @@ test("plugboard/plugins exports these names", () => {
 test("plugboard/testing exports these names", () => {
   expect(Object.keys(testing).toSorted()).toMatchInlineSnapshot(`
     [
+      "conditionOf",
       "discoveryOf",
       "fakeExchange",
       "fakeOutcome",
@@ -98,6 +106,7 @@ test("plugboard/testing exports these names", () => {
       "seededRandom",
       "selectorOf",
       "servicesOf",
+      "testCondition",
       "testDiscovery",
       "testErrorShape",
       "testHealth",

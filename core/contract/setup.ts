@@ -107,7 +107,8 @@ export interface Setup {
   watchFile(path: string): void;
   /**
    * Sends one more request to a target on behalf of an exchange: it is prepared by the `upstreamRequest` hooks, counted as
-   * an attempt of that target, told to `attemptEnd`, held to the route's deadlines, and ends when the client leaves.
+   * an attempt of that target, told to `attemptEnd`, held to the route's deadlines, and ends when the client leaves. The
+   * hooks see an exchange of its own, with this target and what is sent to it; the slots are those of the first.
    */
   attempt(x: Exchange, target: Target, options?: ExtraAttemptOptions): ExtraAttempt;
   /**

@@ -12,6 +12,8 @@ export class ActiveList {
   #first: ActiveExchange | undefined = undefined;
   #timer: NodeJS.Timeout | undefined;
   #quiet = 0;
+  /** What goes on without an exchange, as long as the proxy does. */
+  readonly detached: Set<{ giveUp(): void }> = new Set();
   readonly #check: (x: ActiveExchange, now: number) => void;
 
   constructor(check: (x: ActiveExchange, now: number) => void) {
@@ -44,6 +46,11 @@ export class ActiveList {
   }
 
   close(): void {
+    this.#stop();
+    for (const each of this.detached) each.giveUp();
+  }
+
+  #stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
@@ -58,7 +65,7 @@ export class ActiveList {
     this.now = performance.now();
     if (this.#first === undefined) {
       this.#quiet += 1;
-      if (this.#quiet > patience) this.close();
+      if (this.#quiet > patience) this.#stop();
       return;
     }
     this.#quiet = 0;

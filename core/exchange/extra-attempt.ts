@@ -53,7 +53,9 @@ export class ExtraCall implements TransportSink {
       this.#reject = reject;
     });
     this.answer.catch(() => {}); // Nobody has to wait for it.
-    if (options.detached !== undefined) this.#timer = setTimeout(() => this.#late(), options.detached).unref();
+    if (options.detached === undefined) return;
+    this.#timer = setTimeout(() => this.#late(), options.detached).unref();
+    this.x.generation.proxy.active.detached.add(this);
   }
 
   get x(): ActiveExchange {
@@ -205,6 +207,7 @@ export class ExtraCall implements TransportSink {
     const begun = this.state !== "preparing";
     this.state = "done";
     clearTimeout(this.#timer);
+    x.generation.proxy.active.detached.delete(this);
     x.extras = x.extras?.filter((extra) => extra !== this);
     if (!begun) return;
     countEnd(x, target.live, kind, error);

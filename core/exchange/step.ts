@@ -19,7 +19,11 @@ export function step<T>(
   } catch (error) {
     return fail(x, toProxyError(error));
   }
-  if (!isPromise(value)) return next(x, value);
+  if (!isPromise(value)) {
+    // The hook may have ended the exchange.
+    if (!x.over) next(x, value);
+    return;
+  }
   value
     .then((late) => {
       if (!x.over) next(x, late);

@@ -12,9 +12,10 @@ describe("the table of errors", () => {
     else expect(status).toBeGreaterThanOrEqual(500);
   });
 
-  test("only what an upstream did is 502 or 504, and the deadline of the whole exchange", () => {
+  test("only what an upstream did is 502 or 504, and what the proxy wanted of several for one request", () => {
+    const ofSeveral = new Set(["total_timeout", "prefill_failed"]);
     const gateway = codes
-      .filter(([code, { status }]) => (status === 502 || status === 504) && code !== "total_timeout")
+      .filter(([code, { status }]) => (status === 502 || status === 504) && !ofSeveral.has(code))
       .map(([, { source }]) => source);
     expect(new Set(gateway)).toEqual(new Set(["upstream"]));
   });

@@ -1,55 +1,19 @@
-import { createProxy, type Exchange, type ExtraAttempt, type ExtraAttemptOptions } from "plugboard";
-import { describe, expect, onTestFinished, test } from "vitest";
+import type { ExtraAttempt } from "plugboard";
+import { describe, expect, test } from "vitest";
 import { eventually } from "../../e2e/eventually.ts";
-import { answering, type Peer } from "../../wire/evil-upstream.ts";
+import { answering } from "../../wire/evil-upstream.ts";
 import { get, message, ok } from "../../wire/messages.ts";
-import { openWire, type Wire, type WireOptions } from "../../wire/open-wire.ts";
-import type { RawClient } from "../../wire/raw-client.ts";
+import { openWire } from "../../wire/open-wire.ts";
 import { at, deferred, within } from "../../wire/waiting.ts";
-import { keptLog } from "../kept-log.ts";
 import { type MemCall, memUpstream, sayOk } from "../mem-upstream.ts";
 import { openProxy } from "../open-proxy.ts";
 import { hooks } from "../quick-plugin.ts";
-import { type OutcomeLog, outcomeLog } from "./outcome-log.ts";
-import { sidePlugin, type SidePlugin, told } from "./side-plugin.ts";
+import { beginExtra, reached } from "./begin-extra.ts";
+import { outcomeLog } from "./outcome-log.ts";
+import { sidePlugin, told } from "./side-plugin.ts";
 
 const half = message(["HTTP/1.1 200 OK", "Content-Length: 100"], "half");
 const pair = ["a", "b"].map((id) => ({ id, url: `mem://${id}` }));
-
-interface Begun {
-  readonly wire: Wire;
-  readonly side: SidePlugin;
-  readonly log: OutcomeLog;
-  readonly client: RawClient;
-  readonly attempt: ExtraAttempt;
-}
-
-/** An exchange whose `admit` has begun an extra attempt, and waits for it. */
-async function begin(options: ExtraAttemptOptions = {}, wired: WireOptions = {}): Promise<Begun> {
-  const asked = deferred();
-  let attempt: ExtraAttempt | undefined;
-  const side = sidePlugin((own) => ({
-    async admit(x) {
-      attempt = own.attempt(x, options);
-      asked.resolve();
-      await told(attempt.answer);
-    },
-  }));
-  const log = outcomeLog();
-  const plugins = [...(wired.plugins ?? []), side.plugin, log.plugin];
-  const wire = await openWire([answering(ok("main")), undefined], { ...wired, plugins });
-  const client = await wire.client();
-  await client.send(get("/"));
-  await within(asked.promise, "the extra attempt is asked for");
-  return { wire, side, log, client, attempt: attempt as ExtraAttempt };
-}
-
-async function reached({ wire }: Begun, bytes = ""): Promise<Peer> {
-  const peer = await within(at(wire.upstreams, 1).accept(), "the extra attempt connects");
-  await peer.request();
-  if (bytes !== "") await peer.write(bytes);
-  return peer;
-}
 
 describe("a client that leaves ends the extra attempts of its exchange", () => {
   test.each([
@@ -57,7 +21,7 @@ describe("a client that leaves ends the extra attempts of its exchange", () => {
     ["while it streams", half],
   ])("%s", async (_when, bytes) => {
     const pieces = deferred();
-    const begun = await begin({ onData: () => pieces.resolve() });
+    const begun = await beginExtra({ onData: () => pieces.resolve() });
     const peer = await reached(begun, bytes);
     if (bytes !== "") await within(pieces.promise, "the answer has begun");
     begun.client.reset();
@@ -74,7 +38,7 @@ describe("a client that leaves ends the extra attempts of its exchange", () => {
   test("while its request is being prepared: nothing is sent, or counted", async () => {
     const prepared = deferred();
     const slow = hooks({ upstreamRequest: () => prepared.promise });
-    const begun = await begin({}, { plugins: [slow] });
+    const begun = await beginExtra({}, { plugins: [slow] });
     begun.client.reset();
     await within(begun.log.ended(1), "the exchange ends");
     prepared.resolve();
@@ -95,7 +59,7 @@ describe("a client that leaves ends the extra attempts of its exchange", () => {
     const answer = proxy.fetch(new Request("http://proxy/", { signal: leaving.signal }));
     await eventually(() => expect(calls).toHaveLength(1));
     leaving.abort();
-    await expect(answer).rejects.toThrow();
+    await answer.catch(() => {});
     await log.ended(1);
     expect(calls.map(({ aborted }) => aborted?.message)).toEqual(["The client closed the connection."]);
     expect(log.attempts).toMatchObject([{ kind: "client-abort", status: 0, error: { code: "client_closed" } }]);
@@ -111,7 +75,10 @@ describe("a client that leaves ends the extra attempts of its exchange", () => {
         for (let i = 0; i < 3; i++) attempts.push(own.attempt(x));
         await told(at(attempts).answer);
       },
-      attemptEnd: () => void attempts.forEach((attempt) => attempt.abort()),
+      attemptEnd() {
+        for (const attempt of attempts) attempt.abort();
+        return undefined;
+      },
     }));
     const log = outcomeLog();
     const proxy = await openProxy({
@@ -121,7 +88,7 @@ describe("a client that leaves ends the extra attempts of its exchange", () => {
     await eventually(() => expect(calls).toHaveLength(3));
     expect(side.target.live.inflight).toBe(3);
     leaving.abort();
-    await expect(answer).rejects.toThrow();
+    await answer.catch(() => {});
     await log.ended(1);
     expect(log.told.map(({ hook }) => hook)).toEqual(["attemptEnd", "attemptEnd", "attemptEnd", "end"]);
     expect(side.target.live).toMatchObject({ requests: 3, inflight: 0, failures: 0 });
@@ -167,7 +134,7 @@ describe("an extra attempt that is under way when its exchange ends well", () =>
 });
 
 test("a plugin that ends its extra attempt goes on without it", async () => {
-  const begun = await begin();
+  const begun = await beginExtra();
   const peer = await reached(begun);
   begun.attempt.abort();
   begun.attempt.abort();
@@ -200,89 +167,4 @@ test("no extra attempt is begun for an exchange that is over", async () => {
   await (await proxy.fetch(new Request("http://proxy/"))).text();
   await within(said.promise, "it is refused");
   expect([codes, sent]).toEqual([["client_closed"], ["a"]]);
-});
-
-describe("a detached extra attempt", () => {
-  test("goes on when the client leaves, and is told when it ends", async () => {
-    const begun = await begin({ detached: 5_000 });
-    const peer = await reached(begun);
-    begun.client.reset();
-    await within(begun.log.ended(1), "the exchange ends");
-    expect(begun.side.target.live.inflight).toBe(1);
-    await peer.write(ok("released"));
-    expect(await within(told(begun.attempt.answer), "it is answered")).toBe("200 released");
-    expect(begun.log.told.map(({ hook, outcome }) => [hook, outcome.kind])).toEqual([
-      ["end", "client-abort"],
-      ["attemptEnd", "ok"],
-    ]);
-    expect(begun.side.target.live).toMatchObject({ requests: 1, inflight: 0, failures: 0 });
-  });
-
-  test("may begin when the exchange is over, and is prepared as ever", async () => {
-    const answers: Promise<string>[] = [];
-    const writing = hooks({ upstreamRequest: ({ upstream, target }) => void (upstream.headers["x-to"] = target?.id) });
-    const side = sidePlugin((own) => ({
-      end(x) {
-        const edit = (upstream: Exchange["upstream"]): void => void (upstream.path = "/release");
-        answers.push(told(own.attempt(x, { detached: 5_000, edit }).answer));
-        return undefined;
-      },
-    }));
-    const script = answering(({ path, get: header }) => ok(`${path} ${header("x-to") !== undefined}`));
-    const wire = await openWire([answering(ok("main")), script], { plugins: [writing, side.plugin] });
-    const client = await wire.client();
-    await client.send(get("/"));
-    await client.response();
-    client.destroy();
-    await eventually(() => expect(answers).toHaveLength(1));
-    expect(await within(at(answers), "it is answered")).toBe("200 /release true");
-    await eventually(() => expect(wire.proxy.status().active).toBe(0));
-    expect(side.target.live).toMatchObject({ requests: 1, inflight: 0, failures: 0 });
-  });
-
-  test("is given up when its time is over, which is no failure of its target", async () => {
-    const begun = await begin({ detached: 60 });
-    const peer = await reached(begun);
-    begun.client.reset();
-    await within(peer.ending, "the upstream sees it");
-    expect(await told(begun.attempt.answer)).toBe("total_timeout");
-    expect(begun.log.attempts).toMatchObject([{ kind: "timeout", error: { code: "total_timeout" } }]);
-    expect(begun.side.target.live).toMatchObject({ requests: 1, inflight: 0, failures: 0 });
-  });
-
-  test("holds up neither a reload nor the end of the proxy, with which it ends", async () => {
-    const begun = await begin({ detached: 60_000 });
-    const peer = await reached(begun);
-    begun.client.reset();
-    await within(begun.log.ended(1), "the exchange ends");
-    await begun.wire.proxy.reload();
-    expect(begun.side.target.live.inflight).toBe(1);
-    await within(begun.wire.proxy.close(), "the proxy closes");
-    expect(await within(told(begun.attempt.answer), "it ends too")).toBe("upstream_reset");
-    await within(peer.ending, "its connection is closed");
-    expect(begun.log.attempts).toHaveLength(1);
-  });
-
-  test("is not begun when the proxy is closed", async () => {
-    let kept: Exchange | undefined;
-    const side = sidePlugin(() => ({ end: (x) => void (kept = x) }));
-    const proxy = await createProxy({ plugins: [memUpstream(sayOk, pair), side.plugin] }, { log: keptLog().log });
-    onTestFinished(() => proxy.close({ deadline: 0 }));
-    const { target } = side;
-    await (await proxy.fetch(new Request("http://proxy/"))).text();
-    await proxy.close({ deadline: 0 });
-    const { answer } = side.proxy.attempt(kept as Exchange, target, { detached: 60_000 });
-    expect(await told(answer)).toBe("draining");
-    expect(target.live).toMatchObject({ requests: 0, inflight: 0 });
-  });
-
-  test("that a plugin's fault ends is in the log, as nobody may wait for it", async () => {
-    const boom = (): never => {
-      throw new Error("boom");
-    };
-    const side = sidePlugin((own) => ({ admit: (x) => void own.attempt(x, { detached: 1_000, edit: boom }) }));
-    const proxy = await openProxy({ plugins: [memUpstream(sayOk, pair), side.plugin] });
-    expect(await (await proxy.fetch(new Request("http://proxy/"))).text()).toBe("a");
-    expect(proxy.lines.filter((line) => line.includes("boom"))).toHaveLength(1);
-  });
 });

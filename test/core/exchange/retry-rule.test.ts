@@ -45,6 +45,27 @@ describe("a reset is tried elsewhere if the method may be repeated", () => {
   });
 });
 
+describe("what a plugin abandoned is tried again", () => {
+  test("whatever the method, and also with the only target there is", async () => {
+    const x = await failedOnce({ method: "POST", targets: 1 });
+    expect(mayRetry(x, "abandoned")).toBe(true);
+    expect(mayRetry(x, "connect")).toBe(false);
+  });
+
+  test.each<[string, (x: ActiveExchange) => void]>([
+    ["the attempts are used up", (x) => void (x.attempt = 3)],
+    ["the client has part of an answer", (x) => void (x.committed = true)],
+    ["the body cannot be sent again", (x) => void (x.bodyStarted = true)],
+    ["the client left", (x) => void (x.gone = true)],
+    ["too many others are tried again", (x) => void (x.generation.proxy.retrying = 3)],
+    ["each target was tried before", (x) => void (x.tried = routeOf(x).candidates())],
+  ])("but not when %s", async (_when, change) => {
+    const x = await failedOnce();
+    change(x);
+    expect(mayRetry(x, "abandoned")).toBe(false);
+  });
+});
+
 test("a POST with an Idempotency-Key may be repeated: the upstream knows it again", async () => {
   const x = await failedOnce({ method: "POST" });
   x.pairs.push("idempotency-key", "a");

@@ -80,6 +80,40 @@ describe("candidates", () => {
     expect((await proxy.explain()).candidates.at(-1)).toMatchObject({ kept: false, reason: "does not serve m" });
   });
 
+  test("that plugins drop are dropped by name, and never seen by the selector", async () => {
+    const seen: string[] = [];
+    const scoring = defineSelector({
+      name: "scoring",
+      create: () => ({
+        pick: ([one]) => one,
+        explain: (all): Score[] => all.map(({ id }) => (seen.push(id), { id, score: 1 })),
+      }),
+    });
+    const dropping = (id: string, name: string): Plugin =>
+      hooks(
+        {
+          candidates(x, all) {
+            x.notes?.push(`${name} dropped ${id}`);
+            return all.filter((target) => target.id !== id);
+          },
+        },
+        name,
+      );
+    const plugins = [mem, scoring(), dropping("a", "by-role"), dropping("b", "by-hand")];
+    const { candidates, attempts, steps } = await (await openProxy({ plugins })).explain();
+    expect(candidates.map(({ id, kept, reason }) => [id, kept, reason])).toEqual([
+      ["a", false, "dropped by plugin by-role"],
+      ["b", false, "dropped by plugin by-hand"],
+      ["c", false, "its weight is 0"],
+      ["d", true, ""],
+    ]);
+    expect([seen, attempts]).toEqual([["d"], ["d"]]);
+    expect(steps).toEqual([
+      { phase: "candidates", note: "by-role dropped a" },
+      { phase: "candidates", note: "by-hand dropped b" },
+    ]);
+  });
+
   test("have the selector's scores and words", async () => {
     const scoring = defineSelector({
       name: "scoring",

@@ -1,4 +1,4 @@
-import { type HookName, ProxyError, type Reply } from "plugboard";
+import { type HookName, ProxyError, type Reply, type Target } from "plugboard";
 import { fakeExchange, fakeOutcome, fakeTarget } from "plugboard/testing";
 import { describe, expect, test, vi } from "vitest";
 import { compile, type Phases, type RegisteredHook } from "../../../core/generation/compile.ts";
@@ -38,6 +38,49 @@ test("the order of each phase is told by plugin name", () => {
     { phase: "end", plugin: "a", index: 0, handler: () => {}, before: [], after: [] },
   ];
   expect(compile(hooks, keptLog().log).order).toEqual({ request: ["b", "a"], end: ["a"] });
+});
+
+describe("candidates", () => {
+  const all = Object.freeze([fakeTarget({ id: "a" }), fakeTarget({ id: "b" }), fakeTarget({ id: "c" })]);
+  const without =
+    (id: string) =>
+    (_x: unknown, targets: readonly Target[]): readonly Target[] =>
+      targets.filter((target) => target.id !== id);
+
+  test("are narrowed by one plugin after the other, and each is told of", () => {
+    const steps: string[] = [];
+    const narrow = phasesOf("candidates", { first: without("a"), second: without("c") }).candidates;
+    const left = narrow?.(x, all, (plugin, targets) => steps.push(`${plugin}: ${targets.map(({ id }) => id).join()}`));
+    expect(left?.map(({ id }) => id)).toEqual(["b"]);
+    expect(steps).toEqual(["first: b,c", "second: b"]);
+  });
+
+  test("stay the same list where nobody drops any", () => {
+    expect(phasesOf("candidates", { a: (_x: unknown, targets: unknown) => targets }).candidates?.(x, all)).toBe(all);
+  });
+
+  test.each([
+    ["throws", fail, "boom"],
+    ["returns nothing", () => {}, "returned undefined"],
+    ["returns a promise", async () => Promise.reject(boom), "returned [object Promise]"],
+  ])("of a hook that %s are that plugin's fault", async (_what, handler, cause) => {
+    const { log, lines } = keptLog();
+    const narrow = phasesOf(
+      "candidates",
+      { a: (_x: unknown, targets: unknown) => targets, faulty: handler },
+      log,
+    ).candidates;
+    expect(() => narrow?.(x, all)).toThrow(
+      expect.objectContaining({
+        code: "plugin_error",
+        plugin: "faulty",
+        phase: "candidates",
+        cause: expect.objectContaining({ message: expect.stringContaining(cause) }),
+      }),
+    );
+    await new Promise((resolve) => setImmediate(resolve)); // A rejection that nobody takes would end the run.
+    expect(lines.length).toBe(cause.includes("Promise") ? 1 : 0);
+  });
 });
 
 describe.each(["request", "inspect", "resolve", "admit", "upstreamRequest"] as const)("%s", (phase) => {
