@@ -13,6 +13,7 @@ export async function keepRunning(site: BackendSite, signal: AbortSignal): Promi
     const end = await runBackend(site, signal);
     output.end();
     if (signal.aborted) return;
+    site.terms().ended?.(end);
     const { name, restart } = site.terms().options;
     const { restarts } = board.status;
     const { reason, upFor, refused } = end;

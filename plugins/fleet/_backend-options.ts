@@ -59,8 +59,10 @@ export interface RestartOptions {
 }
 
 export interface StopOptions {
-  /** Milliseconds between SIGTERM and SIGKILL, both to its whole process group. @default 10000 */
+  /** Milliseconds between that signal and SIGKILL, both to its whole process group. @default 10000 */
   grace?: number;
+  /** What asks it to end. @default "SIGTERM" */
+  signal?: "SIGTERM" | "SIGINT";
 }
 
 export interface OnDemandOptions {
@@ -93,11 +95,21 @@ export interface Backend {
 }
 
 const longest = 2 ** 31 - 1;
-const whole = v.pipe(v.number(), v.integer("Expected a whole number"), v.minValue(0, "Expected 0 or more"));
-const counted = v.pipe(whole, v.minValue(1, "Expected 1 or more"));
+export const whole: v.GenericSchema<number> = v.pipe(
+  v.number(),
+  v.integer("Expected a whole number"),
+  v.minValue(0, "Expected 0 or more"),
+);
+export const counted: v.GenericSchema<number> = v.pipe(whole, v.minValue(1, "Expected 1 or more"));
 /** Node's own timers take more than 24 days for none at all. */
-const milliseconds = v.pipe(whole, v.maxValue(longest, `Expected ${longest} milliseconds at most`));
-const some = v.pipe(counted, v.maxValue(longest, `Expected ${longest} milliseconds at most`));
+export const milliseconds: v.GenericSchema<number> = v.pipe(
+  whole,
+  v.maxValue(longest, `Expected ${longest} milliseconds at most`),
+);
+export const some: v.GenericSchema<number> = v.pipe(
+  counted,
+  v.maxValue(longest, `Expected ${longest} milliseconds at most`),
+);
 const portNumber = v.pipe(whole, v.maxValue(65_535, "Expected a port of 0 to 65535"));
 const word = v.pipe(v.string(), v.nonEmpty("Expected a word, not an empty string"));
 /** What no operating system can pass on. */
@@ -111,17 +123,20 @@ const name = v.pipe(
   ),
 );
 
-const hostName = v.pipe(
+export const hostName: v.GenericSchema<string> = v.pipe(
   v.string(),
   v.regex(/^[\w.:-]{1,253}$/, "Expected a host name or an address, such as 10.0.0.7, without scheme and port"),
 );
 
-const command = v.pipe(
+export const command: v.GenericSchema<readonly [string, ...string[]]> = v.pipe(
   v.tupleWithRest([v.pipe(passable, v.nonEmpty("Expected a program"))], passable),
   v.readonly(),
-) as v.GenericSchema<readonly [string, ...string[]]>;
+);
 
-const environment = v.record(v.pipe(v.string(), v.regex(/^[^=\0]+$/, "Expected the name of a variable")), passable);
+export const environment: v.GenericSchema<Record<string, string>> = v.record(
+  v.pipe(v.string(), v.regex(/^[^=\0]+$/, "Expected the name of a variable")),
+  passable,
+);
 
 const ready: v.GenericSchema<ReadyOptions, Required<ReadyOptions>> = v.strictObject({
   interval: v.optional(some, 1_000),
@@ -130,7 +145,7 @@ const ready: v.GenericSchema<ReadyOptions, Required<ReadyOptions>> = v.strictObj
   fall: v.optional(counted, 3),
 } satisfies Record<keyof ReadyOptions, unknown>);
 
-const restart: v.GenericSchema<RestartOptions, Required<RestartOptions>> = v.strictObject({
+export const restart: v.GenericSchema<RestartOptions, Required<RestartOptions>> = v.strictObject({
   max: v.optional(whole, 10_000),
   delay: v.optional(milliseconds, 5_000),
   maxDelay: v.optional(milliseconds, 60_000),
@@ -140,6 +155,7 @@ const restart: v.GenericSchema<RestartOptions, Required<RestartOptions>> = v.str
 
 const stop: v.GenericSchema<StopOptions, Required<StopOptions>> = v.strictObject({
   grace: v.optional(milliseconds, 10_000),
+  signal: v.optional(v.picklist(["SIGTERM", "SIGINT"], 'Expected "SIGTERM" or "SIGINT"'), "SIGTERM"),
 } satisfies Record<keyof StopOptions, unknown>);
 
 const demand: v.GenericSchema<OnDemandOptions, Required<OnDemandOptions>> = v.strictObject({

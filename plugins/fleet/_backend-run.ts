@@ -1,10 +1,11 @@
 import type { Announcer } from "./_backend-announcer.ts";
 import type { BackendTerms, BackendTools } from "./_backend.ts";
+import type { Backend } from "./_backend-options.ts";
 import type { StatusBoard } from "./_backend-status.ts";
 import { watchBackend } from "./_backend-watch.ts";
 import { type Child, startChild } from "./_child.ts";
 import { endGroup } from "./_child-group.ts";
-import { type ChildRecord, findKept, findOrphans, markVariable, writeRecord } from "./_child-record.ts";
+import { type ChildRecord, findKept, findOrphans, markVariable, type Orphan, writeRecord } from "./_child-record.ts";
 import type { ReadyProbe } from "./_ready.ts";
 import { findListener } from "./_ready-owner.ts";
 import { findFreePort, isTaken, probeHosts } from "./_ready-port.ts";
@@ -28,6 +29,8 @@ export interface RunEnd {
   readonly refused: boolean;
 }
 
+const noWords: ReadonlyMap<string, string> = new Map();
+
 /** Milliseconds for what a program that ended by itself left behind: nobody waits for its answers any more. */
 const leftoverGrace = 2_000;
 
@@ -44,8 +47,8 @@ export async function runBackend(site: BackendSite, signal: AbortSignal): Promis
     child = await start(site, record);
     await record.started(child.pid);
     const end = await watch(site, child, record, signal);
-    const { grace } = site.terms().options.stop;
-    if (await child.end(signal.aborted ? grace : Math.min(grace, leftoverGrace))) record.remove();
+    const { grace, signal: first } = site.terms().options.stop;
+    if (await child.end(signal.aborted ? grace : Math.min(grace, leftoverGrace), first)) record.remove();
     else site.log.error(`${name}: some of its processes (group ${child.pid}) cannot be killed`);
     return end;
   } catch (error) {
@@ -87,12 +90,15 @@ async function watch(site: BackendSite, child: Child, record: ChildRecord, signa
 }
 
 async function start({ terms, board, output, log }: BackendSite, { mark }: ChildRecord): Promise<Child> {
-  const { name, command, cwd, env, host } = terms().options;
+  const { options, words = noWords, args: added = [] } = terms();
+  const { name, command, cwd, env, host } = options;
   const { port } = board.status;
-  const fill = (text: string): string => text.replaceAll("{port}", String(port)).replaceAll("{host}", host);
+  const known = new Map([...words, ["port", String(port)], ["host", host]]);
+  // In one pass: what is filled in may hold braces of its own.
+  const fill = (text: string): string => text.replaceAll(/\{(\w+)\}/gu, (all, word: string) => known.get(word) ?? all);
   const [program, ...args] = command;
   const child = await startChild({
-    command: [fill(program), ...args.map(fill)],
+    command: [fill(program), ...args.map(fill), ...added],
     cwd,
     env: { ...process.env, PORT: String(port), ...env, [markVariable]: mark },
     read: (stream) => output.read(stream),
@@ -102,16 +108,23 @@ async function start({ terms, board, output, log }: BackendSite, { mark }: Child
 }
 
 /** What its keeper left behind when it was killed holds the port, and the memory of the GPU. */
-export async function endOrphans({ terms, log }: BackendSite): Promise<void> {
+export function endOrphans({ terms, log }: BackendSite): Promise<void> {
   const { name, port, stop } = terms().options;
-  for (const orphan of await findOrphans()) {
-    if (orphan.name !== name || orphan.port !== port) continue;
-    log.warn(
-      `${name} still runs from before (process group ${orphan.groups.join(", ")}), without its keeper: ending it`,
-    );
-    const gone = await Promise.all(orphan.groups.map((group) => endGroup(group, stop.grace)));
+  return endOrphansOf((orphan) => orphan.name === name && orphan.port === port, stop, log);
+}
+
+export async function endOrphansOf(
+  isOurs: (orphan: Orphan) => boolean,
+  { grace, signal }: Backend["stop"],
+  log: BackendTools["log"],
+): Promise<void> {
+  const end = async (orphan: Orphan): Promise<void> => {
+    const { name, groups } = orphan;
+    log.warn(`${name} still runs from before (process group ${groups.join(", ")}), without its keeper: ending it`);
+    const gone = await Promise.all(groups.map((group) => endGroup(group, grace, signal)));
     if (gone.every(Boolean)) orphan.remove();
-  }
+  };
+  await Promise.all((await findOrphans()).filter(isOurs).map(end));
 }
 
 /** Why the port cannot be used; undefined: it can. One that was left open is chosen anew where it has to be. */

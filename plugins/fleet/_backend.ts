@@ -2,7 +2,7 @@ import type { ConsolaInstance } from "consola";
 import { createAnnouncer } from "./_backend-announcer.ts";
 import type { Backend } from "./_backend-options.ts";
 import { keepRunning } from "./_backend-keep.ts";
-import { type BackendSite, endOrphans } from "./_backend-run.ts";
+import { type BackendSite, endOrphans, type RunEnd } from "./_backend-run.ts";
 import { type BackendStatus, createStatusBoard } from "./_backend-status.ts";
 import { createBackendControl } from "./_control.ts";
 import { createReadyProbe } from "./_ready.ts";
@@ -16,6 +16,14 @@ export interface BackendTerms {
   readonly registrar: Registrar | undefined;
   /** Its output goes to the log. */
   readonly logged: boolean;
+  /** What else is filled in for a `{word}` of the command. */
+  readonly words?: ReadonlyMap<string, string>;
+  /** Arguments behind those of the command, passed as they are. */
+  readonly args?: readonly string[];
+  /** Where it must answer 200 to be ready. @default as backends of InfiniLM are asked */
+  readonly readyPath?: string;
+  /** Told how each run ended, unless it was stopped. */
+  readonly ended?: (end: RunEnd) => void;
 }
 
 export interface BackendTools {
@@ -56,7 +64,7 @@ export function createBackend(first: BackendTerms, tools: BackendTools): KeptBac
   const board = createStatusBoard(first.options.port);
   const controlPort = (): number | undefined => controlPortOf(terms.options, board.status.port);
   const announcer = createAnnouncer(controlPort);
-  const probe = createReadyProbe(first.options.host);
+  const probe = createReadyProbe(first.options.host, first.readyPath);
   const output = createOutput({ now, log: (line) => terms.logged && log.info(`${name}: ${line}`) });
   const site: BackendSite = { ...tools, terms: () => terms, board, probe, output, announcer };
   const control = createBackendControl({ options: () => terms.options, status: () => board.status, output, log });

@@ -19,10 +19,10 @@ export function releaseGroup(group: number): void {
   if (guarded.size === 0) process.off("exit", killGuarded);
 }
 
-/** Sends SIGTERM, after `grace` milliseconds SIGKILL, to all of the group; true when none of it is left. */
-export async function endGroup(group: number, grace: number): Promise<boolean> {
+/** Sends the signal, after `grace` milliseconds SIGKILL, to all of the group; true when none of it is left. */
+export async function endGroup(group: number, grace: number, first: NodeJS.Signals = "SIGTERM"): Promise<boolean> {
   if (await isGone(group)) return true;
-  signalGroup(group, "SIGTERM");
+  signalGroup(group, first);
   if (await goneWithin(group, grace)) return true;
   return goneWithin(group, killWithin, () => signalGroup(group, "SIGKILL"));
 }

@@ -19,7 +19,7 @@ export interface Child {
   /** Resolves when the program has ended by itself or was ended, with how; others of its group may still run. */
   readonly exited: Promise<string>;
   /** Ends its whole group; resolves when that is gone and its output read. False: some of it cannot be killed. */
-  end(grace: number): Promise<boolean>;
+  end(grace: number, signal?: NodeJS.Signals): Promise<boolean>;
 }
 
 /** Milliseconds for the rest of the output: a process outside of the group may hold the pipe for good. */
@@ -48,8 +48,8 @@ export async function startChild({ command, cwd, env, read }: ChildOptions): Pro
   child.on("error", () => undefined);
   let ending: Promise<boolean> | undefined;
 
-  async function end(grace: number): Promise<boolean> {
-    const gone = await endGroup(pid, grace);
+  async function end(grace: number, signal?: NodeJS.Signals): Promise<boolean> {
+    const gone = await endGroup(pid, grace, signal);
     if (gone) releaseGroup(pid);
     await within(readWithin, closed);
     child.stdout?.destroy();
@@ -57,7 +57,7 @@ export async function startChild({ command, cwd, env, read }: ChildOptions): Pro
     return gone;
   }
 
-  return { pid, exited, end: (grace) => (ending ??= end(grace)) };
+  return { pid, exited, end: (grace, signal) => (ending ??= end(grace, signal)) };
 }
 
 function started(child: ChildProcess): Promise<void> {

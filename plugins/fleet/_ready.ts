@@ -36,8 +36,11 @@ const longest = 1_048_576;
 /** It answers, and has nothing of the kind for us: a server that is up. */
 const beside = new Set([401, 403, 404, 405]);
 
-/** As the babysitter of InfiniLM: ready is what answers one of three paths with 2xx, or does not know any of them. */
-export function createReadyProbe(host: string): ReadyProbe {
+/**
+ * Without a path as the babysitter of InfiniLM: ready is what answers one of three paths with 2xx, or does not know any
+ * of them.
+ */
+export function createReadyProbe(host: string, only?: string): ReadyProbe {
   const hosts = probeHosts(host);
   let agent: Agent | undefined;
   let closed = false;
@@ -62,7 +65,14 @@ export function createReadyProbe(host: string): ReadyProbe {
     }
   }
 
+  async function askOnly(origin: string, path: string, signal: AbortSignal): Promise<Answer> {
+    const { status, failure } = await get(origin, path, signal);
+    if (status !== 200) return { failure, models: undefined };
+    return { failure: undefined, models: readModels((await get(origin, "/v1/models", signal)).text) };
+  }
+
   async function askAt(origin: string, signal: AbortSignal): Promise<Answer> {
+    if (only !== undefined) return askOnly(origin, only, signal);
     let failure: string | undefined;
     for (const path of paths) {
       const reply = await get(origin, path, signal);
