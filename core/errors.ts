@@ -40,6 +40,7 @@ export type ErrorCode =
   | "upstream_timeout"
   | "total_timeout"
   | "stream_idle"
+  | "tunnel_idle"
   | "write_stalled";
 
 export interface ErrorKind {
@@ -105,6 +106,8 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   upstream_timeout: upstream(504, "UT"),
   total_timeout: proxy(504, "UT"),
   stream_idle: upstream(504, "SI", false),
+  // Either side may be the one that has nothing to say.
+  tunnel_idle: client(408, "SI"),
   write_stalled: client(499, "SI"),
 };
 

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 
-const secret = /auth|bearer|key|token|secret|password|credential|cookie/i;
+const secret = /auth|bearer|key|token|secret|password|passphrase|credential|cookie/i;
 /** A header may have any name. */
 const secretPlace = /^headers$/i;
 /** How vendors begin their keys. */

@@ -92,6 +92,8 @@ export interface Outcome {
   readonly kind: OutcomeKind;
   /** 0 if no response head was seen. */
   readonly status: number;
+  /** Some of the request may have reached an upstream. */
+  readonly sent: boolean;
   /** Milliseconds to the response head; 0 without one. */
   readonly ttfb: number;
   /** Milliseconds. */

@@ -35,7 +35,7 @@ export interface ExtraAttemptOptions {
   readonly limit?: number;
   /** Told each piece of the answer's body as it comes. */
   onData?(chunk: Uint8Array): void;
-  /** Goes on without the client, for so many milliseconds. */
+  /** Goes on without the client, for so many milliseconds, and also to a target that has no room for more. */
   readonly detached?: number;
 }
 
@@ -46,7 +46,7 @@ export interface ExtraAnswer {
 }
 
 export interface ExtraAttempt {
-  /** Whatever its status; rejects with a ProxyError when there was none, or it broke. */
+  /** Whatever its status; rejects with a ProxyError when there was none, it broke, or the target has no room. */
   readonly answer: Promise<ExtraAnswer>;
   /** Ends it; the answer rejects. */
   abort(): void;

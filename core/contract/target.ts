@@ -27,7 +27,7 @@ export interface TargetSpec {
   addresses?: readonly string[];
   /** Of a target by https. Only for targets that the config itself names. */
   tls?: TargetTls;
-  /** Speaks HTTP/2 with a target by https that offers it. @default false */
+  /** Speaks HTTP/2 with a target by https that offers it; tunnels and probes stay with HTTP/1.1. @default false */
   http2?: boolean;
   /** False: known by name, and never used. @default true */
   enabled?: boolean;

@@ -79,6 +79,7 @@ function finish(x: ActiveExchange): void {
   generation.leave(x, {
     kind: x.kind,
     status: x.status || (res.headersSent ? res.statusCode : 0),
+    sent: x.sent,
     ttfb: x.ttfb,
     duration: performance.now() - x.startedAt,
     bytesIn: x.bytesIn,

@@ -79,6 +79,7 @@ export class Attempt implements TransportSink {
   connected(): void {
     if (this.state !== "connecting") return;
     this.state = "waiting";
+    this.x.sent = true;
     this.since = performance.now();
   }
 
@@ -154,7 +155,7 @@ export class Attempt implements TransportSink {
     const fault = isProxyError(error) ? error : responseFault(error, this.target.id, this.state === "streaming");
     if (fault.source === "client")
       return this.#failed(fault.code === "client_closed" ? "client-abort" : "local", fault);
-    if (this.state === "waiting") return this.#failed(fault.source === "upstream" ? "reset" : "plugin", fault);
+    if (this.state === "waiting") return this.#failed(toKind(fault), fault);
     this.#failed("stream-error", fault);
   }
 
@@ -289,6 +290,7 @@ export class Attempt implements TransportSink {
   #settle(kind: OutcomeKind, error?: ProxyError): void {
     if (this.state === "done") return;
     const { x, target } = this;
+    const sent = this.state !== "connecting";
     this.state = "done";
     countEnd(x, target.live, kind, error);
     x.kind = kind;
@@ -298,6 +300,7 @@ export class Attempt implements TransportSink {
     const outcome = {
       kind,
       status: this.#status,
+      sent,
       ttfb: this.#ttfb,
       duration,
       bytesIn: x.bytesIn,
@@ -306,6 +309,12 @@ export class Attempt implements TransportSink {
     };
     tellEnd(x, target, outcome, { selector: this.#selector, name: routeOf(x).selectorName });
   }
+}
+
+/** Before the head. What never reached the upstream, though its connection stood, is as safe to repeat as a failed connect. */
+function toKind(fault: ProxyError): OutcomeKind {
+  if (fault.source !== "upstream") return "plugin";
+  return fault.phase === "connect" ? "connect" : "reset";
 }
 
 function toPluginError(error: unknown, plugin?: string): ProxyError {

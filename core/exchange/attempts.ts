@@ -2,7 +2,7 @@ import type { Exchange } from "../contract/exchange.ts";
 import type { Target } from "../contract/target.ts";
 import { isProxyError, ProxyError } from "../errors.ts";
 import { routeOf } from "../generation/routes.ts";
-import { PoolTarget } from "../targets/target.ts";
+import { hasRoom, PoolTarget } from "../targets/target.ts";
 import { toUpstream } from "../wire/upstream-request.ts";
 import { Attempt } from "./attempt.ts";
 import { takeFirstPiece, tooLarge } from "./body.ts";
@@ -51,10 +51,6 @@ export function pick(x: ActiveExchange): Target | undefined {
     candidates = Object.freeze(candidates.filter((candidate) => hasRoom(candidate as PoolTarget)));
   }
   return undefined;
-}
-
-function hasRoom({ live, maxConcurrency }: PoolTarget): boolean {
-  return live.inflight < maxConcurrency;
 }
 
 /**

@@ -31,7 +31,7 @@ export function checkDeadlines(x: ActiveExchange, now: number): void {
     else if (!x.committed) fail(x, error);
     for (const extra of x.extras ?? []) extra.stop("timeout", error);
   } else if (attempt !== undefined) {
-    checkAttempt(attempt, now - attempt.since, timeouts);
+    checkAttempt(attempt, now - attempt.since, timeouts, x.status === 101 ? "tunnel_idle" : "stream_idle");
   }
 }
 
@@ -40,10 +40,10 @@ function checkExtras(x: ActiveExchange, now: number): void {
   const route = x.route ?? x.site.defaultRoute;
   if (route === undefined) return;
   const { timeouts } = routeOf({ route });
-  for (const extra of x.extras ?? []) checkAttempt(extra, now - extra.since, timeouts);
+  for (const extra of x.extras ?? []) checkAttempt(extra, now - extra.since, timeouts, "stream_idle");
 }
 
-function checkAttempt(attempt: Timed, quiet: number, timeouts: Timeouts): void {
+function checkAttempt(attempt: Timed, quiet: number, timeouts: Timeouts, idle: keyof typeof messages): void {
   const own = attempt.target.timeouts;
   switch (attempt.state) {
     case "connecting":
@@ -59,7 +59,7 @@ function checkAttempt(attempt: Timed, quiet: number, timeouts: Timeouts): void {
         attempt.delivered !== true &&
         exceeds(quiet, own?.idle ?? attempt.relay?.idle ?? timeouts.idle)
       )
-        end(attempt, "stalled", "stream_idle");
+        end(attempt, "stalled", idle);
       break;
     case "done":
   }
@@ -78,4 +78,5 @@ const messages = {
   connect_timeout: "The upstream did not take the connection in time.",
   upstream_timeout: "The upstream did not answer in time.",
   stream_idle: "The upstream fell silent in the middle of its answer.",
+  tunnel_idle: "Nothing passed the tunnel for too long.",
 };

@@ -92,6 +92,8 @@ export class ActiveExchange implements Exchange {
   /** Body bytes were handed on, so that the body cannot be sent again. */
   bodyStarted = false;
   kind: OutcomeKind = "local";
+  /** Some of it may have reached an upstream. */
+  sent = false;
   error: ProxyError | undefined = undefined;
   /** A target that could have served it had too much to do. */
   full = false;

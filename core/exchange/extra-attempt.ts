@@ -205,6 +205,7 @@ export class ExtraCall implements TransportSink {
   #settle(kind: OutcomeKind, error: ProxyError | undefined): void {
     const { x, target } = this;
     const begun = this.state !== "preparing";
+    const sent = begun && this.state !== "connecting";
     this.state = "done";
     clearTimeout(this.#timer);
     x.generation.proxy.active.detached.delete(this);
@@ -215,6 +216,7 @@ export class ExtraCall implements TransportSink {
     const outcome = {
       kind,
       status: this.#status,
+      sent,
       ttfb: this.#ttfb,
       duration: performance.now() - this.#startedAt,
       bytesIn: body?.length ?? 0,

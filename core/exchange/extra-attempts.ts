@@ -4,7 +4,7 @@ import type { Awaitable } from "../contract/services.ts";
 import type { Target } from "../contract/target.ts";
 import { isProxyError, ProxyError } from "../errors.ts";
 import { isPromise } from "../generation/compile.ts";
-import { PoolTarget } from "../targets/target.ts";
+import { hasRoom, PoolTarget } from "../targets/target.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import { ExtraCall } from "./extra-attempt.ts";
 import { ExtraExchange, realExchange } from "./extra-exchange.ts";
@@ -21,7 +21,7 @@ export function extraAttempt(
   const face = new ExtraExchange(x, target);
   const call = new ExtraCall(face, options, plugin);
   if (options.detached === undefined) x.extras = [...(x.extras ?? []), call];
-  const refused = whyNot(x, options);
+  const refused = whyNot(x, target, options);
   if (refused === undefined) prepare(call, face);
   else call.stop("local", refused);
   return { answer: call.answer, abort: () => call.giveUp() };
@@ -32,9 +32,10 @@ export function giveUpExtras(x: ActiveExchange): void {
   for (const extra of x.extras ?? []) extra.giveUp();
 }
 
-function whyNot(x: ActiveExchange, { detached }: ExtraAttemptOptions): ProxyError | undefined {
+function whyNot(x: ActiveExchange, target: PoolTarget, { detached }: ExtraAttemptOptions): ProxyError | undefined {
   if (x.notes !== undefined)
     return new ProxyError("client_closed", "Nothing is sent for a request that is only explained.");
+  if (detached === undefined && !hasRoom(target)) return new ProxyError("overloaded", "The service is busy.");
   if (x.generation.proxy.closed) return new ProxyError("draining", "The proxy is shut down.");
   if (x.ended && detached === undefined) return x.error ?? new ProxyError("client_closed", "The request is over.");
   return undefined;

@@ -10,6 +10,7 @@ import { rehearse } from "./rehearsal.ts";
 const answered = {
   kind: "ok",
   status: 200,
+  sent: true,
   ttfb: 100,
   duration: 1_000,
   bytesIn: 0,

@@ -108,10 +108,12 @@ export class TargetPool implements Pool {
   }
 
   #put(members: Map<string, Member>, spec: TargetSpec): string {
-    const fields = toTargetFields(spec);
-    const old = members.get(fields.id);
+    const id = spec.id ?? spec.url;
+    const old = members.get(id);
     const print = JSON.stringify(spec);
-    if (old?.print === print) return fields.id;
+    // Before its files are read again, which may be gone for a moment.
+    if (old?.print === print) return id;
+    const fields = toTargetFields(spec);
     const live = this.#ledger.hold(fields.id);
     const connection = this.#ledger.connections.hold(fields.origin, fields);
     if (old !== undefined) this.#release(old.target);

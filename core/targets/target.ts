@@ -1,7 +1,9 @@
 import type { Target, TargetSpec } from "../contract/target.ts";
 import { type AddressRules, addressRules } from "../wire/address-rules.ts";
 import type { Connection } from "./connections.ts";
+import { type Dialer, dialerFor } from "./dialer.ts";
 import type { LedgerEntry } from "./ledger.ts";
+import { readTls, type UpstreamTls } from "./tls.ts";
 
 interface Fields {
   readonly id: string;
@@ -62,9 +64,19 @@ export function viewTarget(target: Target, changes: { readonly weight?: number; 
   return target instanceof PoolTarget ? new PoolTarget(fields) : fields;
 }
 
+/** How a target is connected to, for plugins that do it themselves: where its host may be, and how its TLS is trusted. */
+export function dialerOf(target: Target): Dialer {
+  return target instanceof PoolTarget ? target.connection.dialer : dialerFor(undefined, undefined);
+}
+
+/** Whether it may have one more attempt. */
+export function hasRoom({ live, maxConcurrency }: PoolTarget): boolean {
+  return live.inflight < maxConcurrency;
+}
+
 /** Where a target may be, for plugins that connect to it themselves; undefined: anywhere. */
 export function addressRulesOf(target: Target): AddressRules | undefined {
-  return target instanceof PoolTarget ? target.connection.rules : undefined;
+  return dialerOf(target).rules;
 }
 
 const rulesByText = new Map<string, AddressRules>();
@@ -85,6 +97,8 @@ export interface TargetFields extends Omit<Fields, "live" | "connection"> {
   readonly keepAlive: number;
   readonly maxConnections: number;
   readonly rules: AddressRules | undefined;
+  readonly tls: UpstreamTls | undefined;
+  readonly http2: boolean;
 }
 
 /** Different lists of ranges that are remembered. */
@@ -119,6 +133,8 @@ export function toTargetFields(spec: TargetSpec): TargetFields {
     throw new Error(`target ${id} has the maxConcurrency ${maxConcurrency}; use a number from 1 on`);
   }
   const rules = spec.addresses === undefined ? undefined : rulesFor(spec.addresses);
+  if (spec.tls !== undefined) requireHttps(url, id, "tls");
+  if (spec.http2 === true) requireHttps(url, id, "http2");
   const refused = rules?.refuseHost(url.hostname);
   if (refused !== undefined) throw new Error(`target ${id} may not be at ${url.host}: ${refused}`);
   return {
@@ -136,5 +152,12 @@ export function toTargetFields(spec: TargetSpec): TargetFields {
     keepAlive,
     maxConnections,
     rules,
+    tls: spec.tls === undefined ? undefined : readTls(id, spec.tls),
+    http2: spec.http2 ?? false,
   };
+}
+
+function requireHttps(url: URL, id: string, field: string): void {
+  if (url.protocol !== "https:")
+    throw new Error(`target ${id} has ${field}, and the url ${url.origin}; write https://, or leave ${field} out`);
 }

@@ -80,6 +80,7 @@ export function fakeOutcome(fields: Partial<Outcome> = {}): Outcome {
     ttfb: 1,
     duration: 2,
     bytesIn: 0,
+    sent: true,
     bytesOut: 2,
     error: undefined,
     ...fields,

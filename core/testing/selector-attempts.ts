@@ -122,5 +122,5 @@ function attempt({ selector }: Play, target: Target, outcome: Outcome): void {
 }
 
 function failed(kind: Fault): Outcome {
-  return fakeOutcome({ kind, status: 0, ttfb: 0, bytesOut: 0 });
+  return fakeOutcome({ kind, status: 0, sent: kind !== "connect", ttfb: 0, bytesOut: 0 });
 }

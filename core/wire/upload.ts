@@ -20,7 +20,11 @@ export class Upload extends Readable {
     this.#x = x;
     this.#limit = x.generation.proxy.limits.body;
     this.#onData = (chunk) => this.#take(chunk);
-    this.#onEnd = () => void this.push(null);
+    // Node closes a request that has come whole, also while some of it still waits here.
+    this.#onEnd = () => {
+      x.req.off("close", this.#onClose);
+      this.push(null);
+    };
     // A client that leaves in the middle: the upstream must see an aborted request, never a short one.
     this.#onClose = () =>
       void this.destroy(new ProxyError("client_closed", "The client left in the middle of its request."));

@@ -62,7 +62,7 @@ function parseItem(value: unknown): { readonly targets: readonly TargetSpec[] } 
   if (typeof value === "string" && /^\s*[[{]/.test(value)) return { fault: "this is no valid JSON" };
   if (value === "") return { fault: "this is empty; store [] for no targets" };
   const isList = Array.isArray(value) || (isRecord(value) && "targets" in value);
-  const list = parseTargetList(isList ? value : [value]);
+  const list = parseTargetList(isList ? value : [value], true);
   if (list.faults === undefined) return list;
   const faults = list.faults.map(({ path, message }) => showFault({ path: path.slice(isList ? 0 : 2), message }));
   return { fault: faults.join("; ") };

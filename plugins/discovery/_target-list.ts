@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { suggest, type TargetSpec } from "../../core/index.ts";
 import { showValue, withoutReceived } from "../../core/config/show-value.ts";
-import { targetFields, targetList } from "./_target-spec.ts";
+import { outsideTargetList, targetFields, targetList, targetTlsFields } from "./_target-spec.ts";
 
 /** One thing that is wrong with a list of targets. */
 export interface ListFault {
@@ -16,15 +16,19 @@ export type TargetList =
   | { readonly faults: readonly ListFault[] };
 
 const schema = v.strictObject({ targets: targetList });
+const outsideSchema = v.strictObject({ targets: outsideTargetList });
 
-/** Reads a list of targets, or `{ targets: [...] }`, as it came from outside; tells all that is wrong at once. */
-export function parseTargetList(value: unknown): TargetList {
+/**
+ * Reads a list of targets, or `{ targets: [...] }`; tells all that is wrong at once. `outside`: it may come from someone who
+ * does not write the config.
+ */
+export function parseTargetList(value: unknown, outside = false): TargetList {
   const list = Array.isArray(value) ? { targets: value } : value;
   if (typeof list !== "object" || list === null || !("targets" in list)) {
     const message = `Expected a list of targets or { targets: [...] }, received ${showValue(value)}`;
     return { faults: [{ path: [], message }] };
   }
-  const result = v.safeParse(schema, list);
+  const result = v.safeParse(outside ? outsideSchema : schema, list);
   return result.success ? { targets: result.output.targets } : { faults: result.issues.map(toFault) };
 }
 
@@ -33,12 +37,17 @@ function toFault(issue: v.BaseIssue<unknown>): ListFault {
   const key = path.at(-1) ?? "";
   // Where a schema says never, no key was expected.
   if (issue.type === "strict_object" && issue.expected === "never") {
-    const known = path.length === 1 ? ["targets"] : path.length === 3 ? targetFields : [];
-    const near = suggest(key, known);
+    const near = suggest(key, knownBeside(path));
     return { path, message: `unknown key${near === undefined ? "" : `; did you mean "${near}"?`}` };
   }
   const value = issue.path?.at(-1)?.value;
   return { path, message: `${withoutReceived(issue.message)}, received ${showValue(value, path)}` };
+}
+
+function knownBeside(path: readonly string[]): readonly string[] {
+  if (path.length === 1) return ["targets"];
+  if (path.length === 3) return targetFields;
+  return path[2] === "tls" ? targetTlsFields : [];
 }
 
 /** `targets.0.url: Expected ..., received ...` */

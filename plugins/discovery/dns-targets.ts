@@ -5,6 +5,7 @@ import { createLookup, type LastKnown } from "./_dns-lookup.ts";
 import { findTargets, isHostName, type NameOptions } from "./_dns-records.ts";
 import { backoff, follow } from "./_follow.ts";
 import { interval, poolName, type SharedFields, sharedFields } from "./_target-spec.ts";
+import { createUnverified } from "./_unverified.ts";
 
 /** Beside these: `weight` (not of SRV), `models`, `labels` and what else a target may have, for all of them. */
 export interface DnsTargetsOptions extends SharedFields {
@@ -90,6 +91,14 @@ const schema: v.GenericSchema<DnsTargetsOptions, Settings> = v.pipe(
     ["scheme"],
   ),
   v.forward(
+    v.check(({ scheme, tls }) => scheme === "https" || tls === undefined, 'Expected the scheme "https", or no tls'),
+    ["tls"],
+  ),
+  v.forward(
+    v.check(({ scheme, http2 }) => scheme === "https" || http2 !== true, 'Expected the scheme "https", or no http2'),
+    ["http2"],
+  ),
+  v.forward(
     v.check(({ minTtl, maxTtl }) => minTtl <= maxTtl, "Expected minTtl, or more"),
     ["maxTtl"],
   ),
@@ -141,12 +150,14 @@ export const dnsTargets: (options: DnsTargetsOptions) => Plugin = definePlugin({
         if (signal.aborted) return;
         if (proxy.mode !== "serve") return sink.replace([]);
         const lookup = createLookup({ servers, timeout, last, signal });
+        const warn = createUnverified(proxy.log);
         let holds = minTtl;
         const { ask } = follow({
           sink,
           signal,
           async ask() {
             const { targets, ttl, faults } = await lookup.within(() => findTargets(lookup, options));
+            warn(targets);
             holds = Math.min(Math.max((ttl ?? Infinity) * 1_000, minTtl), type === "SRV" ? options.interval : maxTtl);
             return { targets, fault: faults.length === 0 ? undefined : new Error(toText(faults)) };
           },

@@ -4,6 +4,7 @@ import { definePlugin, type FileWatcher, type Plugin, type TargetSpec, watchFile
 import { follow, type Follower, type Told } from "./_follow.ts";
 import { readTargetFile, targetFileExtensions } from "./_target-file.ts";
 import { interval, poolName } from "./_target-spec.ts";
+import { createUnverified } from "./_unverified.ts";
 
 export interface FileTargetsOptions {
   /** A `.json`, `.yaml`, `.yml` or `.toml` file; from the working directory, where it is not absolute. */
@@ -35,7 +36,8 @@ const schema: v.GenericSchema<FileTargetsOptions, Required<FileTargetsOptions>> 
  * invalid, empty or gone changes nothing: what was known last stays, the source is stale in the status of the proxy, and
  * the log tells what is wrong and where. Rename a new file over the old one all the same: half a YAML file may be valid.
  * `[]` is no fault, and empties the pool. At the start the file must be there and right; `plugboard check` reads it, too.
- * Files over 1 MiB are refused.
+ * Files over 1 MiB are refused. Whoever may write the file may name other files in the `tls` of a target, which are read at
+ * each reload of the config.
  *
  * @example
  * fileTargets({ path: "targets.yaml" });
@@ -47,11 +49,13 @@ export const fileTargets: (options: FileTargetsOptions) => Plugin = definePlugin
   async setup(proxy, { path, pool, interval: period }) {
     const file = resolve(path);
     // A reload, or an explanation, while the file is being written goes on with what is known.
+    const warn = createUnverified(proxy.log);
     const known = proxy.keep<{ targets?: readonly TargetSpec[] }>(file, () => ({}));
 
     async function ask(): Promise<Told> {
       const { faults, ...read } = await readTargetFile(file);
       if ("targets" in read) known.targets = read.targets;
+      warn(known.targets ?? []);
       return { targets: known.targets ?? [], fault: faults && new Error(faults.join("\n")) };
     }
 

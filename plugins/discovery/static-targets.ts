@@ -1,6 +1,8 @@
+import { resolve } from "node:path";
 import * as v from "valibot";
 import { definePlugin, type Plugin, type TargetSpec } from "../../core/index.ts";
 import { poolName, targetList, toId } from "./_target-spec.ts";
+import { createUnverified, tlsFiles } from "./_unverified.ts";
 
 export interface StaticTargetsOptions {
   /** A string is short for `{ url }`. */
@@ -24,6 +26,7 @@ const schema: v.GenericSchema<StaticTargetsOptions, StaticTargets> = v.strictObj
  *
  * For backends whose addresses are known when the proxy starts; a reload of the config changes them. It may appear more
  * than once, for one pool or for several. Throws at start for a URL that cannot be a target and for an id used twice.
+ * Files that `tls` names are read when the target is taken in, and anew at each reload.
  *
  * @example
  * staticTargets({
@@ -35,10 +38,12 @@ export const staticTargets: (options: StaticTargetsOptions) => Plugin = definePl
   options: schema,
   multiple: true,
   setup(proxy, { targets, pool }) {
+    for (const path of tlsFiles(targets)) proxy.watchFile(resolve(path));
     proxy.provide("discovery", toSource(targets, pool), {
       pool,
       known: targets,
       start(sink) {
+        if (proxy.mode === "serve") createUnverified(proxy.log)(targets);
         sink.replace(targets);
       },
     });

@@ -1,4 +1,4 @@
-import { addressRulesOf, type Target } from "../../core/index.ts";
+import { dialerOf, type Target } from "../../core/index.ts";
 import type { Prober } from "./_probe.ts";
 
 export interface ChecksOptions {
@@ -91,7 +91,7 @@ export function createChecks(options: ChecksOptions): Checks {
 
 /** What is probed has not changed. */
 function isSame(now: Target | undefined, before: Target): boolean {
-  return now?.origin === before.origin && addressRulesOf(now)?.text === addressRulesOf(before)?.text;
+  return now?.origin === before.origin && dialerOf(now).text === dialerOf(before).text;
 }
 
 /** Counts one probe; true if it was the one that turns the target. */

@@ -1,8 +1,8 @@
-import { Agent } from "undici";
+import type { Agent } from "undici";
 import type { Target } from "../../core/index.ts";
-import type { Dialer } from "../../core/targets/dialer.ts";
-import { dialerOf } from "../../core/targets/target.ts";
 import { createSampleReader } from "./_metrics-text.ts";
+import { createProbeAgents } from "./_probe-agents.ts";
+import { createTurns } from "./_turns.ts";
 
 export interface MetricsSettings {
   readonly path: string;
@@ -35,20 +35,12 @@ const none: MetricsAnswer = { kind: "sums", sums: new Map() };
 /** Reads over connections of its own, made on first use. */
 export function createMetricsClient(settings: MetricsSettings): MetricsClient {
   const inTurn = createTurns(mostReads);
-  /** By how the targets are connected to. */
-  const agents = new Map<string, Agent>();
-
-  function agentFor(target: Target): Agent {
-    const dialer = dialerOf(target);
-    let agent = agents.get(dialer.text);
-    if (agent === undefined) agents.set(dialer.text, (agent = createAgent(settings.timeout, dialer)));
-    return agent;
-  }
+  const agents = createProbeAgents(settings.timeout);
 
   async function read(target: Target, cancel: AbortController): Promise<MetricsAnswer> {
     const timer = setTimeout(() => cancel.abort(), settings.timeout);
     try {
-      return await request(agentFor(target), target.origin, cancel.signal, settings);
+      return await request(agents.of(target), target.origin, cancel.signal, settings);
     } catch {
       // No connection, no HTTP, no end, no time, or the proxy closes: whether a target can be reached is others' to tell.
       return { kind: "silent" };
@@ -59,11 +51,7 @@ export function createMetricsClient(settings: MetricsSettings): MetricsClient {
 
   return {
     read: (target, cancel) => inTurn(() => read(target, cancel)),
-    async close() {
-      const open = [...agents.values()];
-      agents.clear();
-      await Promise.all(open.map((agent) => agent.destroy()));
-    },
+    close: () => agents.close(),
   };
 }
 
@@ -88,32 +76,4 @@ async function request(
     reader.add(chunk);
   }
   return { kind: "sums", sums: reader.end() };
-}
-
-function createAgent(timeout: number, dialer: Dialer): Agent {
-  return new Agent({
-    // A connection for each reading: none is left idle for the target to close under it.
-    pipelining: 0,
-    connect: dialer.connector(timeout),
-    // The deadline is the client's own timer; undici's tick every 500 ms.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
-}
-
-/** Runs so many at a time, the others in the order they came. */
-function createTurns(most: number): <T>(run: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (run) => {
-    if (running === most) await new Promise<void>((resolve) => void waiting.push(resolve));
-    else running += 1;
-    try {
-      return await run();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
-  };
 }

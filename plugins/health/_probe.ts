@@ -1,5 +1,6 @@
-import { Agent } from "undici";
-import { type AddressRules, addressRulesOf, type Target } from "../../core/index.ts";
+import type { Target } from "../../core/index.ts";
+import { createProbeAgents } from "./_probe-agents.ts";
+import { createTurns } from "./_turns.ts";
 
 /** One status or an inclusive range of them. */
 export type Expected = number | readonly [from: number, to: number];
@@ -24,78 +25,29 @@ const mostProbes = 256;
 /** Probes over connections of its own, made on first use. */
 export function createProber(settings: ProbeSettings): Prober {
   const { path, timeout, headers, expect, maxBytes } = settings;
-  const turn = createTurns(mostProbes);
-  /** By where the targets may be. */
-  const agents = new Map<string | undefined, Agent>();
+  const inTurn = createTurns(mostProbes);
+  const agents = createProbeAgents(timeout);
 
-  function agentFor(target: Target): Agent {
-    const rules = addressRulesOf(target);
-    let agent = agents.get(rules?.text);
-    if (agent === undefined) agents.set(rules?.text, (agent = createAgent(timeout, rules)));
-    return agent;
+  async function probe(target: Target, cancel: AbortController): Promise<string | undefined> {
+    const { origin } = target;
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      cancel.abort();
+    }, timeout);
+    try {
+      const { signal } = cancel;
+      const { statusCode, body } = await agents.of(target).request({ origin, path, method: "GET", headers, signal });
+      await readUpTo(body, maxBytes);
+      return accepts(expect, statusCode) ? undefined : `status ${statusCode}`;
+    } catch (error) {
+      return late ? `no answer within ${timeout} ms` : toReason(error);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
-  return {
-    async probe(target, cancel) {
-      const { origin } = target;
-      await turn.take();
-      let late = false;
-      const timer = setTimeout(() => {
-        late = true;
-        cancel.abort();
-      }, timeout);
-      try {
-        const { signal } = cancel;
-        const { statusCode, body } = await agentFor(target).request({ origin, path, method: "GET", headers, signal });
-        await readUpTo(body, maxBytes);
-        return accepts(expect, statusCode) ? undefined : `status ${statusCode}`;
-      } catch (error) {
-        return late ? `no answer within ${timeout} ms` : toReason(error);
-      } finally {
-        clearTimeout(timer);
-        turn.leave();
-      }
-    },
-    async close() {
-      const open = [...agents.values()];
-      agents.clear();
-      await Promise.all(open.map((agent) => agent.destroy()));
-    },
-  };
-}
-
-interface Turns {
-  take(): Promise<void> | undefined;
-  leave(): void;
-}
-
-/** Lets so many at a time. */
-function createTurns(most: number): Turns {
-  const waiting: (() => void)[] = [];
-  let under = 0;
-  return {
-    take() {
-      if (under === most) return new Promise((resolve) => void waiting.push(resolve));
-      under += 1;
-      return undefined;
-    },
-    leave() {
-      const next = waiting.shift();
-      if (next === undefined) under -= 1;
-      else next();
-    },
-  };
-}
-
-function createAgent(timeout: number, rules: AddressRules | undefined): Agent {
-  return new Agent({
-    // A connection for each probe: it shows that the target still accepts, and no idle one can die under it.
-    pipelining: 0,
-    connect: { timeout, ...(rules !== undefined && { lookup: rules.lookup }) },
-    // The deadline is the prober's own timer; undici's tick every 500 ms.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
+  return { probe: (target, cancel) => inTurn(() => probe(target, cancel)), close: () => agents.close() };
 }
 
 /** Leaving the loop early destroys the connection, so that a body without end costs no more than the limit. */

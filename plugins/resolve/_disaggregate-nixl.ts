@@ -19,11 +19,10 @@ export function createNixl(tools: Tools): Handover {
       if (!plan.spent) return splice(x, plan);
       return askInTurn(tools, x, plan).then(() => splice(x, plan));
     },
-    attemptEnd(plan, target, { kind, status }) {
+    attemptEnd(plan, target, { sent }) {
       if (plan.decode !== target.id) return;
       plan.decode = undefined;
-      const unsent = kind === "connect" || (status === 0 && (kind === "plugin" || kind === "local"));
-      if (plan.handle === undefined || unsent) return;
+      if (plan.handle === undefined || !sent) return;
       plan.handle = undefined;
       plan.spent = true;
     },
@@ -116,7 +115,9 @@ async function pullAndDrop({ proxy }: Tools, x: Exchange, target: Target, handle
 }
 
 /** What this side did wrong, and what the client did, is not tried again elsewhere. */
+/** `invalid_json` is that of the answer, as the request was read before. */
+const otherwise: ReadonlySet<string> = new Set(["invalid_json", "overloaded"]);
+
 function isFaultOfTarget(error: unknown): boolean {
-  // `invalid_json`: of the answer, as the request was read before.
-  return isProxyError(error) && (error.source === "upstream" || error.code === "invalid_json");
+  return isProxyError(error) && (error.source === "upstream" || otherwise.has(error.code));
 }

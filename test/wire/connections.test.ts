@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { closedUrl } from "./closed-port.ts";
 import { answering } from "./evil-upstream.ts";
-import { get, ok } from "./messages.ts";
+import { chunk, get, ok, okEvents } from "./messages.ts";
 import { openWire } from "./open-wire.ts";
+import { within } from "./waiting.ts";
 
 test("connections to the upstream are kept and used again", async () => {
   const wire = await openWire(answering(ok()));
@@ -12,6 +13,23 @@ test("connections to the upstream are kept and used again", async () => {
     expect((await client.response()).status).toBe(200);
   }
   expect(wire.upstream.peers).toHaveLength(1);
+});
+
+test("clients that leave cost their upstream no new connections", async () => {
+  const wire = await openWire(
+    answering(({ path }) => (path === "/stream" ? okEvents() + chunk("data: 1\n\n") : ok("answered"))),
+  );
+  const clients = await Promise.all(Array.from({ length: 5 }, () => wire.client()));
+  for (const client of clients) {
+    await client.send(get("/stream"));
+    await (await client.head()).next();
+  }
+  expect(wire.upstream.peers).toHaveLength(5);
+  for (const client of clients) client.destroy();
+  await Promise.all(wire.upstream.peers.map((peer) => within(peer.ending, "the upstream hears of it")));
+  // Each is one more only if nothing was opened ahead of it.
+  for (const path of ["/one", "/two"]) expect((await wire.exchange(get(path))).text).toBe("answered");
+  expect(wire.upstream.peers).toHaveLength(6);
 });
 
 test("two proxies live in one process", async () => {

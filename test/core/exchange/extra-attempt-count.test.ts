@@ -81,6 +81,23 @@ describe("an extra attempt is counted and told as any other", () => {
     expect(side.target.live.ttfb).toBeGreaterThan(0);
   });
 
+  test("and is refused by a target that has no room, unless it is detached", async () => {
+    const heard: string[] = [];
+    const side = sidePlugin((own) => ({
+      async admit(x) {
+        const first = own.attempt(x);
+        heard.push(await told(own.attempt(x).answer), await told(own.attempt(x, { detached: 1_000 }).answer));
+        heard.push(await told(first.answer), await told(own.attempt(x).answer));
+      },
+    }));
+    const targets = ["a", "b"].map((id) => ({ id, url: `mem://${id}`, maxConcurrency: 1 }));
+    const proxy = await openProxy({
+      plugins: [memUpstream((call) => setImmediate(sayOk, call), targets), side.plugin],
+    });
+    await (await proxy.fetch(new Request("http://proxy/"))).text();
+    expect(heard).toEqual(["overloaded", "200 b", "200 b", "200 b"]);
+  });
+
   test("to the selector it is given, once each", async () => {
     const calls: string[] = [];
     const selector = {

@@ -50,7 +50,7 @@ const breaking =
     await peer[how]();
   };
 
-const fine: Seen = { kind: "ok", status: 200, bytesIn: 0, bytesOut: 2, error: undefined };
+const fine: Seen = { kind: "ok", status: 200, sent: true, bytesIn: 0, bytesOut: 2, error: undefined };
 const nothing: Seen = { bytesIn: 0, bytesOut: 0 };
 
 export const cases: readonly Case[] = [
@@ -90,34 +90,34 @@ export const cases: readonly Case[] = [
   {
     what: "connect",
     options: async () => ({ targets: [{ url: await closedUrl() }] }),
-    attempts: [{ kind: "connect", status: 0, error: "connect_failed", ...nothing }],
-    end: { kind: "connect", status: 502, error: "connect_failed" },
+    attempts: [{ kind: "connect", sent: false, status: 0, error: "connect_failed", ...nothing }],
+    end: { kind: "connect", sent: false, status: 502, error: "connect_failed" },
   },
   {
     what: "reset",
     upstream: breaking("", "reset"),
-    attempts: [{ kind: "reset", status: 0, error: "upstream_reset", ...nothing }],
-    end: { kind: "reset", status: 502, error: "upstream_reset" },
+    attempts: [{ kind: "reset", sent: true, status: 0, error: "upstream_reset", ...nothing }],
+    end: { kind: "reset", sent: true, status: 502, error: "upstream_reset" },
   },
   {
     what: "reset, by what is no HTTP",
     upstream: answering("garbage\r\n\r\n"),
-    attempts: [{ kind: "reset", status: 0, error: "upstream_protocol", ...nothing }],
-    end: { kind: "reset", status: 502, error: "upstream_protocol" },
+    attempts: [{ kind: "reset", sent: true, status: 0, error: "upstream_protocol", ...nothing }],
+    end: { kind: "reset", sent: true, status: 502, error: "upstream_protocol" },
   },
   {
     what: "timeout",
     upstream: (peer) => void peer.request(),
     options: { timeouts: { headers: 80 } },
-    attempts: [{ kind: "timeout", status: 0, error: "upstream_timeout", ...nothing }],
-    end: { kind: "timeout", status: 504, error: "upstream_timeout" },
+    attempts: [{ kind: "timeout", sent: true, status: 0, error: "upstream_timeout", ...nothing }],
+    end: { kind: "timeout", sent: true, status: 504, error: "upstream_timeout" },
   },
   {
     what: "timeout, of the whole exchange",
     upstream: silentAfter(half),
     options: { timeouts: { total: 80 } },
-    attempts: [{ kind: "timeout", status: 200, error: "total_timeout", bytesOut: 4 }],
-    end: { kind: "timeout", status: 200, error: "total_timeout", bytesOut: 4 },
+    attempts: [{ kind: "timeout", sent: true, status: 200, error: "total_timeout", bytesOut: 4 }],
+    end: { kind: "timeout", sent: true, status: 200, error: "total_timeout", bytesOut: 4 },
   },
   {
     what: "stalled",
@@ -170,25 +170,25 @@ export const cases: readonly Case[] = [
     what: "local, by a gate",
     options: { plugins: [hooks({ request: () => ({ status: 401, body: "who?" }) })] },
     attempts: [],
-    end: { kind: "local", status: 401, bytesOut: 4, error: undefined },
+    end: { kind: "local", sent: false, status: 401, bytesOut: 4, error: undefined },
   },
   {
     what: "local, by a control route",
     options: { plugins: [control] },
     request: get("/control"),
     attempts: [],
-    end: { kind: "local", status: 200, error: undefined },
+    end: { kind: "local", sent: false, status: 200, error: undefined },
   },
   {
     what: "local, for a request that is not proper",
     request: get("/../a"),
     attempts: [],
-    end: { kind: "local", status: 400, error: "invalid_path" },
+    end: { kind: "local", sent: false, status: 400, error: "invalid_path" },
   },
   {
     what: "local, without a route",
     options: { plugins: [hooks({ resolve: () => {} })] },
     attempts: [],
-    end: { kind: "local", status: 404, error: "route_not_found" },
+    end: { kind: "local", sent: false, status: 404, error: "route_not_found" },
   },
 ];

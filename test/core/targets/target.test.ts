@@ -48,6 +48,7 @@ test("what a spec leaves out is filled in", () => {
     enabled: true,
     keepAlive: 4_000,
     maxConnections: 1_024,
+    http2: false,
   });
 });
 

@@ -1,4 +1,10 @@
-import { expect, test } from "vitest";
+import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { expect, onTestFinished, test } from "vitest";
+import { createAuthority, pemFiles } from "../../certificates.ts";
 import { type ActiveHealthOptions, activeHealth } from "plugboard/plugins/health/active-health";
 import { testHealth, testPlugin } from "plugboard/testing";
 import { eventually } from "../../e2e/eventually.ts";
@@ -160,4 +166,36 @@ test("probes hundreds of targets in each round, a few at a time", async () => {
   await start([activeHealth({ interval: 100, jitter: 0 })], { default: targets });
   expect(probes.requests).toHaveLength(200);
   await eventually(() => expect(probes.requests.length).toBeGreaterThanOrEqual(400));
+});
+
+test("trusts a target as its requests do, and speaks HTTP/1.1 with it", async () => {
+  const authority = createAuthority();
+  const [client, stranger] = [authority.issue({ names: ["proxy"] }), createAuthority()];
+  const files = pemFiles({ ca: authority.cert, cert: client.cert, key: client.key, stranger: stranger.cert });
+  const probes: string[] = [];
+  const server = createServer({
+    ...authority.issue({ names: ["models.test"] }),
+    ca: authority.cert,
+    requestCert: true,
+  });
+  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    const socket = request.socket as TLSSocket & { servername?: string };
+    probes.push(`${request.httpVersion} ${socket.servername} ${String(socket.getPeerCertificate().subject.CN)}`);
+    response.end();
+  });
+  server.on("tlsClientError", () => {}).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => server.close().closeAllConnections());
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const servername = "models.test";
+  const { pool } = await start([activeHealth({ headers: { host: "other.test" } })], {
+    default: [
+      { id: "trusted", url, http2: true, tls: { ca: files.ca, cert: files.cert, key: files.key, servername } },
+      { id: "unknown", url, tls: { ca: files.stranger, servername } },
+      { id: "misnamed", url, tls: { ca: files.ca } },
+    ],
+  });
+  expect(pool().snapshot.available.map(({ id }) => id)).toEqual(["trusted"]);
+  expect(probes).toEqual(["1.1 models.test proxy"]);
+  expect(pool().verdicts("unknown")[0]?.reason).toMatch(/certificate/);
 });
