@@ -2,6 +2,7 @@ import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { ExplainRequest } from "../contract/proxy.ts";
 import { ActiveExchange } from "../exchange/exchange.ts";
+import { ProxyError } from "../errors.ts";
 import type { Generation } from "../generation/generation.ts";
 import type { SiteTable } from "../generation/site-table.ts";
 
@@ -29,7 +30,7 @@ export function rehearse(generation: Generation, request: ExplainRequest): Activ
 /** The sites of the listener that a request comes in by. */
 export function tableOf(generation: Generation, { listener = "main" }: ExplainRequest): SiteTable {
   const table = generation.sites(listener);
-  if (table === undefined) throw new Error(`the config has no listener "${listener}"`);
+  if (table === undefined) throw new ProxyError("invalid_request", `The config has no listener "${listener}".`);
   return table;
 }
 

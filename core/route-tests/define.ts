@@ -55,6 +55,8 @@ export interface RouteTestRequest {
   model?: string;
   /** Asks for a stream; beside a model. @default not said */
   stream?: boolean;
+  /** The listener it comes in by. @default "main", the config's own port */
+  listener?: string;
 }
 
 /** Everything that is said is checked; what is not said may be anything. */

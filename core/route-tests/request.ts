@@ -4,12 +4,13 @@ import type { RouteTestRequest } from "./define.ts";
 const chatPath = "/v1/chat/completions";
 
 /** The request that a test describes. */
-export function toRequest({ method, path = chatPath, headers, ...given }: RouteTestRequest): ExplainRequest {
+export function toRequest({ method, path = chatPath, headers, listener, ...given }: RouteTestRequest): ExplainRequest {
   const body = toBody(given);
   return {
     method: (method ?? (body === undefined ? "GET" : "POST")).toUpperCase(),
     path,
     ...(headers !== undefined && { headers }),
+    ...(listener !== undefined && { listener }),
     ...(body !== undefined && { body }),
   };
 }
@@ -45,10 +46,11 @@ const longestBody = 1_000;
 
 /** The command that shows what the request of a test does. */
 export function toCommand(request: RouteTestRequest, options: readonly string[] = []): string {
-  const { headers = {} } = request;
+  const { headers = {}, listener } = request;
   const { words, input } = toWords(request);
   const named = Object.entries(headers).flatMap(([name, value]) => ["--header", `${name}: ${value}`]);
-  const command = ["plugboard", "explain", ...words, ...named, ...options].map(quote).join(" ");
+  const entry = listener === undefined ? [] : ["--listener", listener];
+  const command = ["plugboard", "explain", ...words, ...named, ...entry, ...options].map(quote).join(" ");
   return input === undefined ? command : `printf %s ${quote(input)} | ${command}`;
 }
 

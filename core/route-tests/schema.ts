@@ -88,6 +88,7 @@ const request = v.pipe(
       body: v.optional(body),
       model: v.optional(text),
       stream: v.optional(v.boolean("Expected true or false")),
+      listener: v.optional(text),
     } satisfies Entries<RouteTestRequest>,
     "Expected a request, such as { model: fast }",
   ),

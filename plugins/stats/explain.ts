@@ -17,13 +17,13 @@ const schema = v.strictObject({
 } satisfies { [K in keyof Required<ExplainOptions>]: v.GenericSchema<ExplainOptions[K], unknown> });
 
 const mostDraws = 10_000;
-const parameters: ReadonlySet<string> = new Set(["model", "method", "path", "header", "body", "n", "seed"]);
+const parameters: ReadonlySet<string> = new Set(["model", "method", "path", "header", "body", "listener", "n", "seed"]);
 
 /**
  * Serves `GET /explain`: what a request would do now, without sending it.
  *
- * `?model=fast` asks for a chat request of that model; `method`, `path`, `header` (`name: value`, more than once) and
- * `body` describe any other; `n` and `seed` add how so many of them would spread. The answer is what `plugboard explain
+ * `?model=fast` asks for a chat request of that model; `method`, `path`, `header` (`name: value`, more than once), `body`
+ * and `listener` describe any other; `n` and `seed` add how so many of them would spread. The answer is what `plugboard explain
  * --json` prints, on the running targets and their health; no selector moves on. It shows URLs and reasons that are
  * nobody else's business, so it answers this machine only: 403 to others, and to what a proxy forwarded, unless `open`.
  *
@@ -60,11 +60,13 @@ function toRequest(query: URLSearchParams): ExplainRequest {
     path: toPath(query.get("path") ?? "/v1/chat/completions"),
     headers: Object.fromEntries(query.getAll("header").map(toHeader)),
   };
+  const listener = query.get("listener");
   const draws = toWhole(query, "n", mostDraws);
   const seed = toWhole(query, "seed", 2 ** 31);
   return {
     ...request,
     ...(body !== undefined && { body }),
+    ...(listener !== null && { listener }),
     ...(draws !== undefined && { draws }),
     ...(seed !== undefined && { seed }),
   };

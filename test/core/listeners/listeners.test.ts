@@ -107,7 +107,7 @@ describe("further listeners", () => {
     expect((await proxy.explain({ path: "/b" })).route?.name).toBe("default");
     expect((await proxy.explain({ path: "/b", listener: "compat" })).reply?.status).toBe(404);
     expect((await proxy.explain({ path: "/a", listener: "compat" })).route?.name).toBe("compat /a");
-    await expect(proxy.explain({ listener: "none" })).rejects.toThrow('the config has no listener "none"');
+    await expect(proxy.explain({ listener: "none" })).rejects.toThrow('The config has no listener "none"');
   });
 
   test("that cannot have their port stop the start, and nothing stays open", async () => {

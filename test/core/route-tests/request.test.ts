@@ -17,8 +17,8 @@ test.each<[string, RouteTestRequest, object]>([
   ["a body as text is sent as it is", { path: "/x", body: "{" }, { method: "POST", path: "/x", body: "{" }],
   [
     "all of it",
-    { method: "put", path: "/x", body: "", headers: { "X-A": "1" } },
-    { method: "PUT", path: "/x", body: "", headers: { "X-A": "1" } },
+    { method: "put", path: "/x", body: "", headers: { "X-A": "1" }, listener: "admin" },
+    { method: "PUT", path: "/x", body: "", headers: { "X-A": "1" }, listener: "admin" },
   ],
 ])("%s", (_, given, expected) => {
   expect(toRequest(given)).toEqual(expected);
@@ -46,6 +46,7 @@ test.each<[RouteTestRequest, string]>([
   [{ path: "/x?a&b" }, "plugboard explain GET '/x?a&b'"],
   [{ model: "m", headers: { "x-a": "it's" } }, String.raw`plugboard explain --model m --header 'x-a: it'\''s'`],
   [{ path: "/x", body: "{}" }, "printf %s '{}' | plugboard explain POST /x --body -"],
+  [{ path: "/x", listener: "admin" }, "plugboard explain GET /x --listener admin"],
   [{ path: "/x", body: "x".repeat(2_000) }, "plugboard explain POST /x --body FILE"],
 ])("%j is shown by a command", (given, command) => {
   expect(toCommand(given)).toBe(command);

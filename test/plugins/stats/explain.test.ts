@@ -50,6 +50,14 @@ test("tells of any request by method, path, headers and body", async () => {
   });
 });
 
+test("tells of the listener a request comes in by, and refuses one that there is not", async () => {
+  const { json } = await started();
+  expect(await json("/explain?model=fast&listener=main")).toMatchObject({ route: { name: "fast" } });
+  expect(await json("/explain?model=fast&listener=none")).toMatchObject({
+    error: { code: "invalid_request", message: 'The config has no listener "none".' },
+  });
+});
+
 test("tells how many such requests spread, the same with the same seed", async () => {
   const { json } = await started();
   const first = await json("/explain?model=fast&n=1000&seed=7");
