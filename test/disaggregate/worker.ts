@@ -80,17 +80,22 @@ export async function openWorker(room: EngineRoom, part: WorkerPart, options: Wo
     load.most = Math.max(load.most, ++load.now);
     const entry: { current?: Received } = {};
     const gone = new AbortController();
-    response.once("close", () => {
+    let over = false;
+    const end = (): void => {
+      if (over) return;
+      over = true;
       load.now--;
-      const end = response.writableFinished ? "answered" : "left";
+      const how = response.writableFinished ? "answered" : "left";
       if (entry.current !== undefined) {
-        entry.current.end = end;
-        room.note(end, entry.current);
+        entry.current.end = how;
+        room.note(how, entry.current);
       }
-      if (end === "left") gone.abort();
-    });
+      if (how === "left") gone.abort();
+    };
+    response.once("close", end);
     const body = await buffer(request).catch(() => undefined);
-    if (body === undefined) return;
+    // Of a request that was still being parsed when its connection was dropped, Node tells no end.
+    if (body === undefined) return end();
     const got = (entry.current = toReceived(name, part.role, request, body));
     received.push(got);
     room.note("arrived", got);
