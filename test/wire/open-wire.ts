@@ -49,7 +49,7 @@ export async function openWire(
   const specs = [...targets, ...upstreams.map(({ url }) => ({ url: url + basePath }))];
   const config: ProxyConfig = {
     ...rest,
-    ...(onCompatPort && { listeners: { compat: { port: 0, when: always() } } }),
+    ...(onCompatPort && { listeners: { ...rest.listeners, compat: { port: 0, when: always() } } }),
     limits: { drainDelay: 0, drainIdle: 0, ...limits },
     plugins: [staticTargets({ targets: specs }), ...plugins, roundRobin()],
   };
