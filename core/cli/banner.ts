@@ -52,10 +52,10 @@ export function showReadiness(readiness: Readiness): string {
   ].join("\n");
 }
 
-function showListener({ name, url, host, port, reason }: ListenerStatus): string {
+function showListener({ name, url, host, port, state, reason }: ListenerStatus): string {
   if (url !== undefined) return `${colors.cyan(url)}  ${colors.dim(name)}`;
   const why = reason === undefined ? "" : `: ${reason}`;
-  return colors.dim(`${host}:${port}  ${name}, closed${why}`);
+  return colors.dim(`${host}:${port}  ${name}, ${state}${why}`);
 }
 
 export function listTargets(pools: readonly Pool[]): TargetLine[] {

@@ -101,12 +101,7 @@ const listener = v.strictObject({
       "Expected a condition such as anyAvailable(), or the name of one",
     ),
   ),
-  control: v.optional(
-    v.union(
-      [v.literal(true), v.pipe(v.array(word), v.minLength(1, "Expected one plugin or more"))],
-      "Expected true, or a list of the names of plugins",
-    ),
-  ),
+  control: v.optional(v.union([v.literal(true), v.array(word)], "Expected true, or a list of the names of plugins")),
   mounts,
   plugins,
 } satisfies Entries<ListenerConfig>);

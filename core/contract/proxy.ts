@@ -78,7 +78,7 @@ export interface ListenerConfig {
   when?: Plugin | string;
   /**
    * Control routes that are answered here and on no port that does not name them too: those of the plugins of these
-   * names, or all. It then answers nothing else, unless it has mounts.
+   * names, or all; `[]` is none. It then answers nothing else, unless it has mounts.
    */
   control?: true | readonly string[];
   mounts?: readonly MountConfig[];

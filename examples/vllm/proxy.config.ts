@@ -8,7 +8,9 @@ const seconds = (name: string, fallback: string): number => Math.round(Number(en
 // The original listens on 0.0.0.0 and takes orders from everyone; from other machines this one needs CONTROL_TOKEN.
 const host = env("BIND", "127.0.0.1");
 const port = Number(env("INFERENCE_PORT", "5000"));
+// One failed look takes an engine out, one good look brings it back. The newer rule is 2, 3 and 10.
 const check = seconds("HEALTH_SEC", "5");
+const look = { check, fall: Number(env("HEALTH_FALL", "1")), timeout: seconds("HEALTH_TIMEOUT_SEC", "2") };
 // The plain texts of a version of the original: "first" or "newer".
 const texts = env("PLAIN_ERRORS", "") as "" | "first" | "newer";
 const errors = texts === "" ? openaiErrors() : vllmErrors({ version: texts });
@@ -20,8 +22,7 @@ const management = inferenceControl({
   port, // the first engine has the one after it
   maxInstances: Number(env("INFERENCE_MAX_INSTANCES", "128")),
   stagger: seconds("STAGGER_SEC", "5"),
-  // One failed look takes an engine out, one good look brings it back. The newer rule: HEALTH_SEC=2, and fall: 3.
-  ready: { deadline: seconds("START_SEC", "1200"), check, fall: 1 },
+  ready: { deadline: seconds("START_SEC", "1200"), ...look },
   token: process.env["CONTROL_TOKEN"] || undefined,
   health: true,
 });

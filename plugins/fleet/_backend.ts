@@ -5,7 +5,7 @@ import { keepRunning } from "./_backend-keep.ts";
 import { type BackendSite, endOrphans, type RunEnd } from "./_backend-run.ts";
 import { type BackendStatus, createStatusBoard } from "./_backend-status.ts";
 import { createBackendControl } from "./_control.ts";
-import { createReadyProbe } from "./_ready.ts";
+import { createReadyProbe, type ReadyProbeOptions } from "./_ready.ts";
 import { findFreePort, probeHosts } from "./_ready-port.ts";
 import type { Registrar } from "./_registrar.ts";
 import { createOutput } from "./_ring-output.ts";
@@ -20,8 +20,8 @@ export interface BackendTerms {
   readonly words?: ReadonlyMap<string, string>;
   /** Arguments behind those of the command, passed as they are. */
   readonly args?: readonly string[];
-  /** Where it must answer 200 to be ready. @default as backends of InfiniLM are asked */
-  readonly readyPath?: string;
+  /** How it is asked whether it is ready. @default as backends of InfiniLM are */
+  readonly probe?: ReadyProbeOptions;
   /** Told how each run ended, unless it was stopped. */
   readonly ended?: (end: RunEnd) => void;
 }
@@ -64,7 +64,7 @@ export function createBackend(first: BackendTerms, tools: BackendTools): KeptBac
   const board = createStatusBoard(first.options.port);
   const controlPort = (): number | undefined => controlPortOf(terms.options, board.status.port);
   const announcer = createAnnouncer(controlPort);
-  const probe = createReadyProbe(first.options.host, first.readyPath);
+  const probe = createReadyProbe(first.options.host, first.probe);
   const output = createOutput({ now, log: (line) => terms.logged && log.info(`${name}: ${line}`) });
   const site: BackendSite = { ...tools, terms: () => terms, board, probe, output, announcer };
   const control = createBackendControl({ options: () => terms.options, status: () => board.status, output, log });

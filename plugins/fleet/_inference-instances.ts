@@ -11,14 +11,14 @@ export const namePrefix = "inference-";
 
 export function termsOf(
   { model, dtype, args }: UpRequest,
-  { output }: InferenceSettings,
+  { output, ready: { timeout } }: InferenceSettings,
   options: Backend,
 ): BackendTerms {
   const words = new Map([
     ["model", model],
     ["dtype", dtype],
   ]);
-  return { options, registrar: undefined, logged: output === "log", words, args, readyPath: "/health" };
+  return { options, registrar: undefined, logged: output === "log", words, args, probe: { path: "/health", timeout } };
 }
 
 export function toBackend(settings: InferenceSettings, number: number, devices: readonly string[]): Backend {

@@ -29,8 +29,14 @@ interface Reply {
 }
 
 const paths = ["/v1/models", "/models", "/health"] as const;
-/** Milliseconds for each. */
-const timeout = 2_000;
+/** Where readiness is asked for. */
+export interface ReadyProbeOptions {
+  /** The one path that must answer 200. @default the first of several that answers */
+  readonly path?: string | undefined;
+  /** Milliseconds for each. @default 2000 */
+  readonly timeout?: number | undefined;
+}
+
 /** Bytes of a list of models. */
 const longest = 1_048_576;
 /** It answers, and has nothing of the kind for us: a server that is up. */
@@ -40,7 +46,7 @@ const beside = new Set([401, 403, 404, 405]);
  * Without a path as the babysitter of InfiniLM: ready is what answers one of three paths with 2xx, or does not know any
  * of them.
  */
-export function createReadyProbe(host: string, only?: string): ReadyProbe {
+export function createReadyProbe(host: string, { path: only, timeout = 2_000 }: ReadyProbeOptions = {}): ReadyProbe {
   const hosts = probeHosts(host);
   let agent: Agent | undefined;
   let closed = false;

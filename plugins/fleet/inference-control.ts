@@ -69,6 +69,8 @@ export interface InferenceReadyOptions {
   check?: number;
   /** Failed looks in a row after which it takes no requests. @default 3 */
   fall?: number;
+  /** A look may take. @default 2000 */
+  timeout?: number;
 }
 
 export interface InferenceSettings {
@@ -99,6 +101,7 @@ const ready: v.GenericSchema<InferenceReadyOptions, Required<InferenceReadyOptio
   deadline: v.optional(some, 1_200_000),
   check: v.optional(some, 5_000),
   fall: v.optional(counted, 3),
+  timeout: v.optional(some, 2_000),
 } satisfies Record<keyof InferenceReadyOptions, unknown>);
 
 const stop: v.GenericSchema<StopOptions, Required<StopOptions>> = v.strictObject({

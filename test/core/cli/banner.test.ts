@@ -72,6 +72,19 @@ test("says what it means to have no target, no plugin or no config", () => {
   ]);
 });
 
+test("shows further ports, and why one does not listen", () => {
+  const open = { name: "admin", host: "127.0.0.1", port: 9000, url: "http://127.0.0.1:9000", state: "open" } as const;
+  const busy = { name: "compat", host: "0.0.0.0", port: 5000, url: undefined, state: "waiting" } as const;
+  const listeners = [
+    { ...open, reason: undefined },
+    { ...busy, reason: "port 5000 is in use" },
+  ];
+  expect(lines({ listeners }).slice(2, 4)).toEqual([
+    "     http://127.0.0.1:9000  admin",
+    "     0.0.0.0:5000  compat, waiting: port 5000 is in use",
+  ]);
+});
+
 test("breaks a long list of plugins at its commas", () => {
   const plugins = Array.from({ length: 30 }, (_, index) => `plugin-${index}`);
   const shown = lines({ plugins });

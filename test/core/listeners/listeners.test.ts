@@ -99,6 +99,17 @@ describe("further listeners", () => {
     expect((await fetch(`${urlOf(proxy, "compat")}/anything`)).status).toBe(200);
   });
 
+  test("answer no control route where they name none", async () => {
+    const page = quickPlugin("page", (proxy) => proxy.route("GET", "/page", () => "page"));
+    const proxy = await listening({
+      plugins: [memUpstream(), page],
+      listeners: { bare: { port: 0, control: [] }, data: { port: 0, control: [], mounts: [{ path: "/" }] } },
+    });
+    expect(await textAt(`${urlOf(proxy, "main")}/page`)).toBe("page");
+    expect((await fetch(`${urlOf(proxy, "bare")}/page`)).status).toBe(404);
+    expect(await textAt(`${urlOf(proxy, "data")}/page`)).toBe("mem://a");
+  });
+
   test("are explained apart", async () => {
     const proxy = await openProxy({
       plugins: [memUpstream()],
