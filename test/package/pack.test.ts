@@ -26,7 +26,7 @@ test("the tarball holds the build, its sources and the papers, and nothing else"
   const kinds = [
     /^dist\/(core|plugins)\/[\w/-]+\.(js|d\.ts)(\.map)?$/,
     /^(core|plugins)\/[\w/-]+\.ts$/,
-    /^(README\.md|CHANGELOG\.md|LICENSE|package\.json)$/,
+    /^(README\.md|plugins\/README\.md|CHANGELOG\.md|LICENSE|package\.json)$/,
     /^proxy\.config\.ts$/, // What `plugboard init` writes.
   ];
   expect(files.filter((file) => !kinds.some((kind) => kind.test(file)))).toEqual([]);
@@ -36,7 +36,7 @@ test("the tarball holds the build, its sources and the papers, and nothing else"
 });
 
 test("each source has what was built of it, and nothing was built of what is gone", () => {
-  const sources = files.filter((file) => /^(core|plugins)\//.test(file));
+  const sources = files.filter((file) => /^(core|plugins)\/.*\.ts$/.test(file));
   const built = files.filter((file) => file.endsWith(".js"));
   expect(built.toSorted()).toEqual(sources.map((file) => `dist/${file.replace(/ts$/, "js")}`).toSorted());
 });

@@ -71,6 +71,6 @@ function toFactoryName(path: string): string {
 }
 
 function readme(): string[] {
-  const file = new URL("README.md", root);
+  const file = new URL("plugins/README.md", root);
   return existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
 }
