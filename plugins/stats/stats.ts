@@ -31,9 +31,9 @@ const namesCounted = 1_000;
  *
  * `/health` is 200 for as long as the process answers, whatever the targets do: a restart would not mend them.
  * `/ready` is 503 while the proxy drains or a pool has no available target. `/stats` holds totals, latency percentiles,
- * tokens, counts by route and model; `/services` each target with its verdicts. All counts live as long as the proxy,
- * over reloads; a plugin that comes with a reload counts from there, which is `since`. All four pass the `request` gates, so that an auth plugin guards them too. They never show a
- * target's `meta`.
+ * tokens, counts by route and model, and the listeners; `/services` each target with its verdicts. All counts live as long
+ * as the proxy, over reloads; a plugin that comes with a reload counts from there, which is `since`. All four pass the
+ * `request` gates, so that an auth plugin guards them too. They never show a target's `meta`.
  *
  * @example
  * stats({ prefix: "/_proxy" });
@@ -53,10 +53,9 @@ export const stats: (options?: StatsOptions) => Plugin = definePlugin({
     });
     proxy.route("GET", `${prefix}/services`, () => json({ services: toServices(proxy.pools()) }));
     proxy.route("GET", `${prefix}/stats`, () => {
-      const { generation, active, startedAt } = proxy.status();
-      const uptime = now() - startedAt;
-      const targets = toTargetCounts(proxy.pools());
-      return json({ generation, uptime, since: new Date(since).toISOString(), active, ...counters.view(), targets });
+      const { generation, active, startedAt, listeners } = proxy.status();
+      const state = { generation, uptime: now() - startedAt, since: new Date(since).toISOString(), active, listeners };
+      return json({ ...state, ...counters.view(), targets: toTargetCounts(proxy.pools()) });
     });
 
     return {

@@ -157,6 +157,13 @@ test("/stats counts what passed, by kind, status, route, model and target", asyn
   });
 });
 
+test("/stats tells on which ports the proxy listens, and why it does not on others", async () => {
+  const { proxy, json } = await start([stats()], { default: [spec("a")] });
+  expect((await json("/stats")).listeners).toEqual([]);
+  const { port, url } = await proxy.listen();
+  expect((await json("/stats")).listeners).toEqual([{ name: "main", host: "127.0.0.1", port, url, state: "open" }]);
+});
+
 test("/stats goes on counting over a reload", async () => {
   let clock = Date.UTC(2000, 0, 1);
   const url = await upstream({ body: "ok" });
