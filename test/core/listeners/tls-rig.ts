@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { type Server, createServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect as connectPlain } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { expect, onTestFinished } from "vitest";
 import type { TlsConfig } from "plugboard";
@@ -54,6 +54,27 @@ export async function dial(port: number, { alpn, servername = "", ...options }: 
   onTestFinished(() => void socket.destroy());
   await once(socket, "secureConnect");
   return socket;
+}
+
+/** RFC 5246 7.2: a fatal alert that the version is not spoken, without the version of the record that brings it. */
+export const protocolVersion: readonly number[] = [0x15, 0x02, 0x46];
+
+/** Type of the record, and what is in it, by which a server answers the hello of a client that speaks a version at most. */
+export async function greet(port: number, version: number): Promise<readonly number[]> {
+  const ciphers = [0xc0, 0x13, 0xc0, 0x0a, 0xc0, 0x09, 0xc0, 0x2b, 0xc0, 0x2f, 0x00, 0x2f];
+  const groups = [0x00, 0x0a, 0x00, 0x04, 0x00, 0x02, 0x00, 0x17];
+  const signatures = [0x00, 0x0d, 0x00, 0x06, 0x00, 0x04, 0x04, 0x03, 0x04, 0x01];
+  const extensions = [...groups, ...signatures];
+  const random = Array.from({ length: 32 }, (_, i) => i);
+  const hello = [version >> 8, version & 0xff, ...random, 0, 0, ciphers.length, ...ciphers, 1, 0];
+  hello.push(0, extensions.length, ...extensions);
+  const message = [0x01, 0, 0, hello.length, ...hello];
+  // Older clients can no longer be had: newer Nodes refuse to be one.
+  const socket = connectPlain({ host: "127.0.0.1", port });
+  onTestFinished(() => void socket.destroy());
+  socket.write(Buffer.from([0x16, 0x03, 0x01, 0, message.length, ...message]));
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  return answer[0] === 0x15 ? [0x15, ...answer.subarray(5, 7)] : [...answer.subarray(0, 1)];
 }
 
 /** The PEM of the certificate that a new connection is shown. */
