@@ -13,13 +13,17 @@ export interface LogEntry {
   readonly x: Exchange;
   readonly outcome: Outcome;
   readonly usage: Usage | undefined;
+  /** Name of the client, where a guard knows it. */
+  readonly client?: string | undefined;
+  /** In place of the exchange's own. */
+  readonly id?: string | undefined;
 }
 
 export type LineFormat = (entry: LogEntry) => string;
 
 const widest = 256;
 const longest = 4_096;
-/** Eight texts of this many characters fit into a line even if each character becomes a six-byte escape. */
+/** Nine texts of this many characters fit into a line even if each character becomes a six-byte escape. */
 const narrow = 48;
 
 export const toJsonLine: LineFormat = (entry) => fit((width) => json(entry, width));
@@ -31,23 +35,24 @@ function fit(line: (width: number) => string): string {
   return whole.length * 3 < longest || Buffer.byteLength(whole) < longest ? whole : line(narrow);
 }
 
-function json({ time, x, outcome, usage }: LogEntry, width: number): string {
+function json({ time, x, outcome, usage, client, id = x.id }: LogEntry, width: number): string {
   const text = (value: string | undefined): string => (value === undefined ? "null" : quote(value, width));
   const tokens =
     usage === undefined
       ? "null"
       : `{"prompt":${usage.promptTokens},"completion":${usage.completionTokens},"total":${usage.totalTokens}}`;
   return (
-    `{"time":"${new Date(time).toISOString()}","id":${text(x.id)},"method":${text(x.method)},"path":${text(x.path)}` +
+    `{"time":"${new Date(time).toISOString()}","id":${text(id)},"method":${text(x.method)},"path":${text(x.path)}` +
     `,"status":${toStatus(outcome)},"kind":"${outcome.kind}","flag":"${toFlag(outcome)}"` +
     `,"model":${text(x.model)},"route":${text(x.route?.name)},"target":${text(x.target?.id)},"attempts":${x.attempt}` +
     `,"ttfb":${round(outcome.ttfb)},"duration":${round(outcome.duration)}` +
     `,"bytesIn":${outcome.bytesIn},"bytesOut":${outcome.bytesOut},"tokens":${tokens}` +
-    `,"ip":${text(x.ip)},"userAgent":${text(x.headers["user-agent"])}}`
+    `,"ip":${text(x.ip)}${client === undefined ? "" : `,"client":${text(client)}`}` +
+    `,"userAgent":${text(x.headers["user-agent"])}}`
   );
 }
 
-function pretty({ time, x, outcome, usage }: LogEntry, width: number): string {
+function pretty({ time, x, outcome, usage, client, id = x.id }: LogEntry, width: number): string {
   const text = (value: string | undefined): string => (value === undefined ? "-" : quote(value, width).slice(1, -1));
   const flag = toFlag(outcome);
   const parts = [
@@ -63,9 +68,10 @@ function pretty({ time, x, outcome, usage }: LogEntry, width: number): string {
     `${round(outcome.ttfb)}/${round(outcome.duration)}ms`,
     `${outcome.bytesIn}/${outcome.bytesOut}B`,
     ...(usage === undefined ? [] : [`tokens=${usage.promptTokens}+${usage.completionTokens}`]),
+    ...(client === undefined ? [] : [`client=${text(client)}`]),
     text(x.ip),
     `"${text(x.headers["user-agent"])}"`,
-    text(x.id),
+    text(id),
   ];
   return parts.join(" ");
 }

@@ -35,8 +35,8 @@ const schema: v.GenericSchema<AccessLogOptions, Settings> = v.strictObject({
  * Writes one line for each exchange when it is over, as JSON or for the eye.
  *
  * It holds time, id, method, path, status, kind of end, Envoy's response flag, model, route, target, attempts, time to
- * first byte and duration in milliseconds, bytes, tokens if a relay noted them, address and user agent. No query, no
- * other header, nothing of a body. Texts are cut at 256 characters and lines at 4 KiB, and control characters are
+ * first byte and duration in milliseconds, bytes, tokens if a relay noted them, address, the name of the client if a guard
+ * noted it, and user agent. No query, no other header, nothing of a body. Texts are cut at 256 characters and lines at 4 KiB, and control characters are
  * escaped in both formats. A destination that is full or gone costs lines, never an answer; how many is a line of its
  * own, `{"time":...,"dropped":3}`, as soon as lines pass again.
  *
@@ -50,12 +50,16 @@ export const accessLog: (options?: AccessLogOptions) => Plugin = definePlugin({
     const { now, skip } = options;
     const skipped = new Set(skip);
     const usage = proxy.slot<Usage>("usage");
+    const client = proxy.slot<{ readonly name: string }>("client");
+    const requestId = proxy.slot<string>("requestId");
     const toLine =
       (options.format ?? (process.stdout.isTTY ? "pretty" : "json")) === "json" ? toJsonLine : toPrettyLine;
     const write = options.write === undefined ? toStandardOutput(proxy, now) : settled(proxy, options.write);
     return {
       end(x, outcome) {
-        if (!skipped.has(x.path)) write(toLine({ time: now(), x, outcome, usage: usage.get(x) }));
+        if (skipped.has(x.path)) return undefined;
+        const noted = { usage: usage.get(x), client: client.get(x)?.name, id: requestId.get(x) };
+        write(toLine({ time: now(), x, outcome, ...noted }));
         return undefined;
       },
     };

@@ -59,6 +59,31 @@ test("tells of an exchange what the plugins made of it", async () => {
   expect(line.duration).toBeGreaterThanOrEqual(Number(line.ttfb));
 });
 
+test.each(["json", "pretty"] as const)("names the client and the id that guards noted (%s)", async (format) => {
+  const guard = definePlugin({
+    name: "guard",
+    setup(proxy) {
+      const [client, id] = [proxy.slot<{ name: string }>("client"), proxy.slot<string>("requestId")];
+      return {
+        request(x) {
+          client.set(x, { name: "team-a" });
+          id.set(x, "id-of-the-client");
+          return { status: 200 };
+        },
+      };
+    },
+  });
+  const lines: string[] = [];
+  const proxy = await createProxy({
+    plugins: [guard(), accessLog({ format, write: (line) => void lines.push(line) })],
+  });
+  onTestFinished(() => proxy.close({ deadline: 0 }));
+  await (await proxy.fetch(new Request("http://proxy/"))).text();
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain(format === "json" ? '"client":"team-a"' : "client=team-a");
+  expect(lines[0]).toContain("id-of-the-client");
+});
+
 test("tells of attempts that failed", async () => {
   const logged = await start({}, undefined);
   expect((await logged.get("/")).status).toBe(502);
