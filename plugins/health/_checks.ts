@@ -7,6 +7,8 @@ export interface ChecksOptions {
   readonly prober: Prober;
   /** A target is down for a reason, or up; `first` is the word of its first probe. */
   turned(id: string, failure: string | undefined, first: boolean): void;
+  /** A probe has passed, whatever was known before. */
+  passed?(target: Target): void;
 }
 
 /** The checks of the targets there are. */
@@ -45,6 +47,7 @@ export function createChecks(options: ChecksOptions): Checks {
     check.running = undefined;
     // What a target said that has left meanwhile concerns nobody.
     if (checks.get(check.id) !== check) return;
+    if (failure === undefined) options.passed?.(check.target);
     const first = check.up === undefined;
     if (turns(check, failure === undefined, options)) options.turned(check.id, failure, first);
   }

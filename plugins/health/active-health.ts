@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { definePlugin, type Plugin, type Pool, type Target } from "../../core/index.ts";
 import { createChecks } from "./_checks.ts";
+import { tellPass } from "./_outlier-passes.ts";
 import { createProber, type Expected, type ProbeSettings } from "./_probe.ts";
 
 export interface ActiveHealthOptions {
@@ -83,6 +84,7 @@ export const activeHealth: (options?: ActiveHealthOptions) => Plugin = definePlu
       fall,
       rise,
       prober,
+      passed: tellPass,
       turned(id, failure, first) {
         if (failure === undefined) reporter.up(id);
         else reporter.down(id, failure);

@@ -98,7 +98,7 @@ async function release(tools: Tools, x: Exchange, plan: Plan): Promise<void> {
   tools.proxy.log.debug("a handle could not be given back; it is lost until its lease ends");
 }
 
-/** False: the target was not reached. */
+/** False: the target was not reached, or broke off before its answer. */
 async function pullAndDrop({ proxy }: Tools, x: Exchange, target: Target, handle: Uint8Array): Promise<boolean> {
   const { answer } = proxy.attempt(x, target, {
     detached: releaseTime,
@@ -110,8 +110,13 @@ async function pullAndDrop({ proxy }: Tools, x: Exchange, target: Target, handle
   });
   return answer.then(
     () => true,
-    (error: unknown) => !isUnreachable(error),
+    (error: unknown) => !isUnreachable(error) && !isUnanswered(error),
   );
+}
+
+/** It may have pulled all the same. What is pulled a second time vLLM logs and ignores, and here nobody reads it. */
+function isUnanswered(error: unknown): boolean {
+  return isProxyError(error) && error.code === "upstream_reset" && error.phase === "send";
 }
 
 /** What this side did wrong, and what the client did, is not tried again elsewhere. */
