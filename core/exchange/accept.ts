@@ -31,7 +31,7 @@ export function acceptExchange(
     x.tunnel = extras.tunnel;
     if (x.tunnel !== undefined) watchWaiting(x.tunnel.socket);
   }
-  if (exchangeBegins(x)) return start(x, table, extras);
+  if (exchangeBegins(x) && !x.connection.over) return start(x, table, extras);
   inTurn(req.socket, () => {
     if (!x.ended) start(x, table, extras);
   });

@@ -14,6 +14,8 @@ export interface Connection {
   readonly open: ActiveExchange[];
   /** What waits for its turn: one for each exchange but the first, and for an upgrade. */
   readonly waiting: (() => void)[];
+  /** A response has said that it is the last one: what comes behind it is not served (RFC 9112 9.6). */
+  over: boolean;
   /** Written when nothing is under way any more; then the connection ends. */
   lastWord: string | undefined;
 }
@@ -25,6 +27,7 @@ export function connectionOf(socket: object): Connection {
     scheme: "encrypted" in socket ? "https" : "http",
     open: [],
     waiting: [],
+    over: false,
     lastWord: undefined,
   });
 }
@@ -68,13 +71,15 @@ export function exchangeEnds(x: ActiveExchange): void {
   const { open, waiting, lastWord } = x.connection;
   if (open[0] === x) open.shift();
   else open.splice(open.indexOf(x), 1);
-  waiting.shift()?.();
+  if (!x.res.shouldKeepAlive) x.connection.over = true;
+  if (!x.connection.over) waiting.shift()?.();
   if (open.length === 0 && lastWord !== undefined) endWith(socket, lastWord);
 }
 
 /** Runs now, or when all exchanges of the connection have ended. */
 export function afterExchanges(socket: object, run: () => void): void {
-  const { open, waiting } = connectionOf(socket);
+  const { open, waiting, over } = connectionOf(socket);
+  if (over) return;
   if (open.length === 0) run();
   else waiting.push(run);
 }

@@ -61,6 +61,18 @@ const refused: readonly (readonly [what: string, bytes: string])[] = [
   ["a method in lower case", message(["get / HTTP/1.1", "Host: a"])],
 ];
 
+test.each(refused)("%s: what stands behind it is not served either", async (_what, bytes) => {
+  const wire = await openWire(answering(ok()));
+  // A connection to the upstream that stands: what is sent now would be there at once.
+  expect((await wire.exchange(get("/first"))).status).toBe(200);
+  const client = await wire.client();
+  await client.send(bytes + smuggled);
+  expect((await client.response()).status).toBe(400);
+  await within(client.ending, "the connection is closed");
+  expect((await wire.exchange(get("/last"))).status).toBe(200);
+  expect(wire.upstream.requests.map(({ path }) => path)).toEqual(["/first", "/last"]);
+});
+
 test.each(refused)("%s: 400, closed, and nothing reaches the upstream", async (_what, bytes) => {
   const wire = await openWire(answering(ok()));
   const client = await wire.client();
