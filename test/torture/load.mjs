@@ -1,0 +1,66 @@
+import { Agent, request } from "node:http";
+
+/**
+ * Sends requests over `clients` kept connections, each one after the other, until `stop`. `failed` are those that were
+ * not answered with 200. With `untilRefused` a client whose new connection is not taken stops, and is counted apart: a
+ * port that closes resets what it has not yet accepted.
+ */
+export function startLoad(
+  port,
+  { clients = 20, method = "GET", path = "/", untilRefused = false, onAnswer = () => {} } = {},
+) {
+  const agent = new Agent({ keepAlive: true, maxSockets: clients });
+  const failed = [];
+  const state = { stopped: false, sent: 0, answered: 0, refused: 0 };
+  const one = () =>
+    new Promise((resolve) => {
+      const fail = (why) => {
+        failed.push(why);
+        resolve(true);
+      };
+      const body = method === "POST" ? "hello" : "";
+      const headers = method === "POST" ? { "content-length": body.length } : {};
+      const req = request({ port, host: "127.0.0.1", agent, method, path, headers }, (res) => {
+        let text = "";
+        res.setEncoding("utf8").on("data", (piece) => void (text += piece));
+        res.on("error", (error) => fail(error.message));
+        res.on("end", () => {
+          if (res.statusCode !== 200) return fail(`status ${res.statusCode}`);
+          state.answered++;
+          onAnswer(text);
+          resolve(true);
+        });
+      });
+      req.on("error", (error) => {
+        if (!untilRefused || !notTaken(error, req)) return fail(error.message);
+        state.refused++;
+        resolve(false);
+      });
+      req.end(body);
+    });
+  const client = async () => {
+    let goesOn = true;
+    while (goesOn && !state.stopped) {
+      state.sent++;
+      goesOn = await one();
+    }
+  };
+  const done = Promise.all(Array.from({ length: clients }, client));
+  return {
+    failed,
+    get sent() {
+      return state.sent;
+    },
+    /** Lets what was sent be answered. */
+    async stop() {
+      state.stopped = true;
+      await done;
+      agent.destroy();
+      return { ...state, failed };
+    },
+  };
+}
+
+function notTaken({ code }, { reusedSocket }) {
+  return code === "ECONNREFUSED" || (code === "ECONNRESET" && !reusedSocket);
+}
