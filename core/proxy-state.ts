@@ -19,6 +19,7 @@ const defaults: Required<Limits> = {
   drainIdle: 0,
   generations: 8,
   writeStall: 60_000,
+  bodyIdle: 30_000,
 };
 
 /** What the generations of one proxy share. */

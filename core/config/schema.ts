@@ -26,6 +26,7 @@ const limits = {
   drainIdle: count,
   generations: count,
   writeStall: count,
+  bodyIdle: count,
 } satisfies Entries<Limits>;
 
 const retry = {

@@ -30,6 +30,8 @@ export interface Limits {
   generations?: number;
   /** Milliseconds without progress of a client that does not read. @default 60000 */
   writeStall?: number;
+  /** Milliseconds without a byte of a request body that is waited for; 0 is no limit. @default 30000 */
+  bodyIdle?: number;
 }
 
 /** Groups are flattened, and what is switched off is dropped. */

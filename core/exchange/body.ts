@@ -16,6 +16,7 @@ export function readBody(x: ActiveExchange, limit: number, next: Intake["next"])
   if (x.contentLength > limit) return fail(x, tooLarge(limit));
   allowBody(x);
   x.intake = { limit, next, chunks: [] };
+  x.bodyAt = x.generation.proxy.active.now;
   x.req.on("data", onData).on("end", onEnd);
 }
 
@@ -34,6 +35,7 @@ function onData(this: IncomingMessage, chunk: Buffer): void {
   const x = exchangeOf(this);
   const { chunks, limit } = x.intake as Intake;
   x.bytesIn += chunk.length;
+  x.bodyAt = x.generation.proxy.active.now;
   if (x.bytesIn > limit) {
     this.off("data", onData).off("end", onEnd);
     return fail(x, tooLarge(limit));
@@ -53,6 +55,7 @@ function onEnd(this: IncomingMessage): void {
 function taken(x: ActiveExchange, body: Buffer): void {
   const { next } = x.intake as Intake;
   x.intake = undefined;
+  x.bodyAt = 0;
   x.body = body;
   if (!x.over) next(x);
 }
@@ -63,6 +66,7 @@ function taken(x: ActiveExchange, body: Buffer): void {
  */
 export function takeFirstPiece(x: ActiveExchange, next: Intake["next"]): void {
   x.intake = { limit: 0, next, chunks: [] };
+  x.bodyAt = x.generation.proxy.active.now;
   x.req.on("data", onFirstPiece).on("end", onEmpty);
 }
 
@@ -86,6 +90,7 @@ function onEmpty(this: IncomingMessage): void {
 function peeked(x: ActiveExchange, body: Buffer | undefined): void {
   const { next } = x.intake as Intake;
   x.intake = undefined;
+  x.bodyAt = 0;
   x.body = body;
   if (!x.over) next(x);
 }

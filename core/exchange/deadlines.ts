@@ -21,6 +21,7 @@ interface Timed {
 /** Ends what has taken too long; called for each exchange under way by the one sweep of the proxy. */
 export function checkDeadlines(x: ActiveExchange, now: number): void {
   if (x.ended) return;
+  if (x.bodyAt > 0 && exceeds(now - x.bodyAt, x.generation.proxy.limits.bodyIdle)) return endSilent(x);
   if (x.extras !== undefined) checkExtras(x, now);
   if (x.route === undefined) return;
   const { timeouts } = routeOf(x);
@@ -33,6 +34,15 @@ export function checkDeadlines(x: ActiveExchange, now: number): void {
   } else if (attempt !== undefined) {
     checkAttempt(attempt, now - attempt.since, timeouts, x.status === 101 ? "tunnel_idle" : "stream_idle");
   }
+}
+
+/** The client has stopped sending its request in the middle. */
+function endSilent(x: ActiveExchange): void {
+  x.bodyAt = 0;
+  if (x.committed) return; // What is left of a body does not matter to one that has its answer.
+  const error = new ProxyError("request_timeout", "The request body did not arrive in time.");
+  if (x.current !== undefined && x.current.state !== "done") x.current.stop("local", error, false);
+  else fail(x, error);
 }
 
 /** Those of an exchange that has no route yet are held to what holds where it came in. */

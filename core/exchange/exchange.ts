@@ -78,6 +78,8 @@ export class ActiveExchange implements Exchange {
   /** A plugin does not want the attempt that is being prepared. */
   abandoned: ProxyError | undefined = undefined;
   intake: Intake | undefined = undefined;
+  /** `performance.now()` since when more of the body is waited for; 0 while it is not. */
+  bodyAt = 0;
   /** The first piece of a streamed body was looked at. */
   peeked = false;
   /** Bytes relayed to the client; bytes of request body taken in. */

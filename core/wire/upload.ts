@@ -22,6 +22,7 @@ export class Upload extends Readable {
     this.#onData = (chunk) => this.#take(chunk);
     // Node closes a request that has come whole, also while some of it still waits here.
     this.#onEnd = () => {
+      x.bodyAt = 0;
       x.req.off("close", this.#onClose);
       this.push(null);
     };
@@ -37,11 +38,13 @@ export class Upload extends Readable {
       allowBody(this.#x);
       req.on("data", this.#onData).once("end", this.#onEnd).once("close", this.#onClose);
     }
+    this.#x.bodyAt = this.#x.generation.proxy.active.now;
     req.resume();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     const { req } = this.#x;
+    this.#x.bodyAt = 0;
     req.off("data", this.#onData).off("end", this.#onEnd).off("close", this.#onClose);
     // Once an answer is on its way the rest of the body is let through, and thrown away.
     if (!this.#x.committed) req.pause();
@@ -57,6 +60,12 @@ export class Upload extends Readable {
       this.destroy(tooLarge(this.#limit));
       return;
     }
-    if (!this.push(chunk)) x.req.pause();
+    if (this.push(chunk)) {
+      x.bodyAt = x.generation.proxy.active.now;
+      return;
+    }
+    // The upstream does not keep up: that is not the client's silence.
+    x.bodyAt = 0;
+    x.req.pause();
   }
 }
