@@ -38,8 +38,11 @@ export function hangUp(req: IncomingMessage, res: ServerResponse, delimited: boo
   });
 }
 
-/** Node cannot reset what is encrypted: there it is an end without the word that TLS has for one. */
-function reset(socket: Socket): void {
-  if ("encrypted" in socket) socket.destroy();
+/**
+ * Node cannot reset what is encrypted: there it is an end without the word that TLS has for one. Nor can it while a FIN is on
+ * its way out: libuv refuses that, and the socket would never be closed.
+ */
+export function reset(socket: Socket): void {
+  if ("encrypted" in socket || (socket.writableEnded && !socket.writableFinished)) socket.destroy();
   else socket.resetAndDestroy();
 }

@@ -4,6 +4,7 @@ import type { Relay } from "../contract/services.ts";
 import { ProxyError } from "../errors.ts";
 import type { Attempt } from "../exchange/attempt.ts";
 import type { ActiveExchange } from "../exchange/exchange.ts";
+import { reset } from "./hang-up.ts";
 import { endToEnd, type Headers } from "./response-headers.ts";
 import { closeFrame, FrameTracker } from "./websocket-frames.ts";
 
@@ -157,9 +158,8 @@ function resetSoon(socket: Duplex): void {
   destroyAfter(socket, lingerMs);
 }
 
-/** TLS has no reset, but an end without its own farewell is as plain. */
 function resetNow(socket: Duplex): void {
-  if ("resetAndDestroy" in socket && !("encrypted" in socket)) (socket as Socket).resetAndDestroy();
+  if ("resetAndDestroy" in socket) reset(socket as Socket);
   else socket.destroy();
 }
 

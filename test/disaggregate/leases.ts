@@ -19,6 +19,8 @@ export interface Lease {
   state: LeaseState;
   /** A decode worker died while it was held: the request that brought it may have died too. */
   shaken: boolean;
+  /** What gave it back. */
+  release: Received | undefined;
 }
 
 export interface Leases {
@@ -44,7 +46,9 @@ export function createLeases(now: () => number): Leases {
     all,
     issue({ worker, path, requestId, client }, text = handleText(all.length + 1, requestId ?? "none")) {
       const until = now() + leaseDuration;
-      const lease: Lease = { text, worker, path, requestId, client, until, state: "held", shaken: false };
+      const state = "held";
+      const release = undefined;
+      const lease: Lease = { text, worker, path, requestId, client, until, state, shaken: false, release };
       all.push(lease);
       byText.set(text, lease);
       return lease;

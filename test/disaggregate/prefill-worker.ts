@@ -4,6 +4,7 @@ import type { EngineRoom } from "./engine-room.ts";
 import { checkPrefill } from "./nixl-checks.ts";
 import type { Received } from "./received.ts";
 import { writeAnswer } from "./reply.ts";
+import { reset } from "./reset.ts";
 import { checkBootstrap } from "./sglang-checks.ts";
 import { openWorker, refuse, type Task, type Worker, type WorkerOptions } from "./worker.ts";
 
@@ -57,7 +58,7 @@ function writeJson(response: ServerResponse, text: string, cut: boolean): void {
   const middle = bytes.indexOf(0xc3) + 1 || Math.ceil(bytes.length / 2);
   response.writeHead(200, { "content-type": "application/json", "content-length": bytes.length });
   response.write(bytes.subarray(0, middle), () => {
-    if (cut) response.socket?.resetAndDestroy();
+    if (cut) reset(response.socket);
     else response.end(bytes.subarray(middle));
   });
 }

@@ -1,5 +1,5 @@
 import OpenAI from "openai";
-import { definePlugin, type Outcome, type Plugin, type Proxy, type Target } from "plugboard";
+import { definePlugin, type Exchange, type Outcome, type Plugin, type Proxy, type Target } from "plugboard";
 import { leastConnections, model, staticTargets } from "plugboard/plugins";
 import { disaggregate } from "plugboard/plugins/resolve/disaggregate";
 import { expect } from "vitest";
@@ -18,6 +18,8 @@ export interface Attempt {
   readonly client: string | undefined;
   readonly target: Target;
   readonly outcome: Outcome;
+  /** Other requests that were being sent again when it ended. */
+  readonly repeated: number;
 }
 
 /** Two prefill and three decode workers behind a proxy. */
@@ -61,12 +63,21 @@ export async function openProxied({
 }
 
 function recorder(attempts: Attempt[]): Plugin {
+  const repeated = new Set<Exchange>();
+  const over = new WeakSet<Exchange>();
   return definePlugin({
     name: "recorder",
     setup: () => ({
       attemptEnd(x, target, outcome) {
-        attempts.push({ client: x.headers[clientHeader]?.toString(), target, outcome });
-        return undefined;
+        attempts.push({ client: x.headers[clientHeader]?.toString(), target, outcome, repeated: repeated.size });
+        const { kind } = outcome;
+        // A first phase is not sent again by core, and a release comes when all is over.
+        if ((kind === "connect" || kind === "local") && target.meta["role"] === "decode" && !over.has(x))
+          repeated.add(x);
+      },
+      end(x) {
+        over.add(x);
+        repeated.delete(x);
       },
     }),
   })();
@@ -107,7 +118,12 @@ export function mayBeLost({ attempts, decode }: ProxiedStage, { client, worker }
   });
 }
 
-/** Clients one of whose attempts was cut. */
+/** However little there is to do, so many requests core sends again at a time, and may refuse to with one more. */
+const budget = 3;
+
+/** Clients one of whose attempts was cut, or not repeated when a worker was not reached. */
 export function hurtClients({ attempts }: ProxiedStage): ReadonlySet<string | undefined> {
-  return new Set(attempts.filter(({ outcome }) => isCut(outcome)).map(({ client }) => client));
+  const isHurt = ({ outcome, repeated }: Attempt): boolean =>
+    isCut(outcome) || (outcome.kind === "connect" && repeated >= budget);
+  return new Set(attempts.filter(isHurt).map(({ client }) => client));
 }

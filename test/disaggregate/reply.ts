@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { answerTo, event } from "./answers.ts";
+import { reset } from "./reset.ts";
 import { pause, type Task } from "./worker.ts";
 
 const scriptedError = { error: { message: "as scripted", type: "Scripted", code: 500 } };
@@ -16,7 +17,7 @@ async function whole({ response, behaviour }: Task, bytes: Buffer): Promise<void
   response.writeHead(200, { "content-type": "application/json", "content-length": bytes.length });
   if (behaviour.fault !== "cut") return void response.end(bytes);
   await write(response, bytes.subarray(0, 10));
-  response.socket?.resetAndDestroy();
+  reset(response.socket);
 }
 
 async function stream({ response, behaviour, gone }: Task, events: readonly string[]): Promise<void> {
@@ -26,7 +27,7 @@ async function stream({ response, behaviour, gone }: Task, events: readonly stri
     await (gate === undefined ? pause(pace) : gate(i));
     if (gone.aborted) return;
     await write(response, piece);
-    if (fault === "cut") return void response.socket?.resetAndDestroy();
+    if (fault === "cut") return reset(response.socket);
     if (fault === "error event") break;
   }
   response.end(fault === "error event" ? event(scriptedError) : undefined);

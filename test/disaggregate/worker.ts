@@ -8,6 +8,7 @@ import { clientHeader } from "./clients.ts";
 import type { EngineRoom } from "./engine-room.ts";
 import { membersOf, toJson } from "./members.ts";
 import type { Protocol, Received, Role } from "./received.ts";
+import { reset } from "./reset.ts";
 
 export interface WorkerOptions {
   /** @default its role and a number */
@@ -111,7 +112,7 @@ export async function openWorker(room: EngineRoom, part: WorkerPart, options: Wo
     if (!server.listening) return;
     const closed = once(server, "close");
     server.close();
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of sockets) reset(socket);
     await closed;
   };
   onTestFinished(stop);
@@ -144,7 +145,7 @@ async function act(task: Task, part: WorkerPart): Promise<void> {
   await behaviour.until;
   if (behaviour.latency !== undefined) await pause(behaviour.latency);
   if (gone.aborted || behaviour.fault === "hang") return;
-  if (behaviour.fault === "reset") response.socket?.resetAndDestroy();
+  if (behaviour.fault === "reset") reset(response.socket);
   else if (behaviour.status !== undefined) refuse(response, behaviour.status);
   else await part.answer(task);
 }

@@ -5,6 +5,7 @@ import { type Deferred, deferred } from "../../wire/waiting.ts";
 import { openDecode } from "../../disaggregate/decode-worker.ts";
 import { engineRoom } from "../../disaggregate/engine-room.ts";
 import { openPrefill } from "../../disaggregate/prefill-worker.ts";
+import type { Worker } from "../../disaggregate/worker.ts";
 import { openPair } from "./_disaggregate-pair.ts";
 import { chat, counts, openStage } from "./_disaggregate-stage.ts";
 
@@ -56,7 +57,10 @@ describe("a handle that no decode target gets", () => {
     room.expectNoComplaints();
   });
 
-  test("is given back by the next decode target when one is not reached", async () => {
+  test.each<[string, (worker: Worker) => unknown, number]>([
+    ["is not reached", (worker) => worker.kill(), 0],
+    ["breaks off before its answer", (worker) => worker.next({ fault: "reset" }), 1],
+  ])("is given back by the next decode target when one %s", async (_, spoil, reached) => {
     const room = engineRoom();
     const prefill = await openPrefill(room, { name: "P" });
     const decode = await Promise.all(["D1", "D2"].map((name) => openDecode(room, { name })));
@@ -65,12 +69,12 @@ describe("a handle that no decode target gets", () => {
     const client = new AbortController();
     const answer = ask(chat, { signal: client.signal });
     await held.promise;
-    await decode[0]!.kill();
+    await spoil(decode[0]!);
     client.abort();
     await expect(answer).rejects.toThrow("abort");
-    await eventually(() => expect(room.leases.all.map(({ state }) => state)).toEqual(["released"]));
+    await eventually(() => expect(counts(prefill, ...decode)).toEqual({ P: 1, D1: reached, D2: 1 }));
+    expect(room.leases.all.map(({ state }) => state)).toEqual(["released"]);
     until.resolve();
-    expect(counts(prefill, ...decode)).toEqual({ P: 1, D1: 0, D2: 1 });
     room.expectNoComplaints();
   });
 
