@@ -119,10 +119,10 @@ function isUnanswered(error: unknown): boolean {
   return isProxyError(error) && error.code === "upstream_reset" && error.phase === "send";
 }
 
-/** What this side did wrong, and what the client did, is not tried again elsewhere. */
 /** `invalid_json` is that of the answer, as the request was read before. */
 const otherwise: ReadonlySet<string> = new Set(["invalid_json", "overloaded"]);
 
+/** What this side did wrong, and what the client did, is not tried again elsewhere. */
 function isFaultOfTarget(error: unknown): boolean {
   return isProxyError(error) && (error.source === "upstream" || otherwise.has(error.code));
 }
