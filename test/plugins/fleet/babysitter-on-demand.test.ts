@@ -77,6 +77,8 @@ test("a client that leaves makes room in the queue", async () => {
   await eventually(() => expect(proxy.lines.join("\n")).toContain("child is started"));
   leave.abort();
   await left;
+  // The client knows that it left before the proxy does.
+  await eventually(() => expect(proxy.status().active).toBe(0));
   expect((await ask(proxy)).status).toBe(200);
 });
 
