@@ -26,6 +26,11 @@ export interface Hooks {
   upstreamRequest(x: Exchange): Awaitable<void>;
   /** Series, before commit: edits status and headers, or asks for another target; the others see the head all the same. */
   upstreamResponse(x: Exchange, head: UpstreamHead): void | "retry";
+  /**
+   * First, before commit: no target can take the request, or no attempt is left to it. A plugin may wait, set another
+   * `x.route` or `x.model`, and have it tried again, for which another route gives new attempts.
+   */
+  recover(x: Exchange, error: ProxyError): Awaitable<void | Reply | "retry">;
   /** First, before commit only: how an error is told to the client. */
   error(x: Exchange, error: ProxyError): void | Reply;
   /** Observe: once per attempt. */

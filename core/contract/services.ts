@@ -80,6 +80,30 @@ export interface RelayService {
   create(x: Exchange, head: UpstreamHead): Relay;
 }
 
+/** Holds one answer back, head and body, until it is known to be good; until then another target may be asked. */
+export interface Gate {
+  /** Milliseconds from the answer's head on that it may take to decide; then the answer counts as a timeout. @default no limit */
+  readonly timeout?: number;
+  /** Bytes held at most; an answer of more is passed. @default 65536 */
+  readonly limit?: number;
+  /** An error condemns the answer: another target is asked if the route allows that, else the client is told of it. */
+  data(chunk: Uint8Array): "hold" | "pass" | ProxyError;
+  /** The answer is whole and nothing was decided. @default pass */
+  end?(): "pass" | ProxyError;
+}
+
+/** The first that matches an answer has it. */
+export interface GateService {
+  match(x: Exchange, head: UpstreamHead): boolean;
+  create(x: Exchange, head: UpstreamHead): Gate;
+}
+
+/** What a plugin holds against targets, for operators who know better. */
+export interface Grudge {
+  /** Forgets it, of one target or of all. Returns of how many. */
+  forget(target?: string): number;
+}
+
 export interface TransportSink {
   /** The connection stands and the request is about to be written. */
   connected(): void;
@@ -130,6 +154,8 @@ export interface Services {
   selector: SelectorService;
   discovery: Discovery;
   relay: RelayService;
+  gate: GateService;
+  grudge: Grudge;
   transport: Transport;
   catalog: Catalog;
   condition: Condition;

@@ -3,7 +3,7 @@ import type { EventHandler } from "h3";
 import type { Explanation } from "../explain/explanation.ts";
 import type { Plugin } from "../plugin.ts";
 import type { ProxyError } from "../errors.ts";
-import type { Exchange, HeaderRecord, Slot, UpstreamRequest } from "./exchange.ts";
+import type { Exchange, HeaderRecord, Slot, UpstreamHead, UpstreamRequest } from "./exchange.ts";
 import type { ExplainRequest, ListenerStatus } from "./proxy.ts";
 import type { Route, RouteOptions } from "./route.ts";
 import type { Awaitable, Selector, Services } from "./services.ts";
@@ -17,6 +17,8 @@ export interface Reporter {
   /** `forMs` lets the verdict lapse by itself. */
   down(id: string, reason: string, forMs?: number): void;
   up(id: string): void;
+  /** Attempts that the target should have at once at most, as far as this reporter knows; undefined: any number. */
+  limit(id: string, most: number | undefined): void;
 }
 
 export interface Task {
@@ -116,7 +118,23 @@ export interface Setup {
    * target; what is committed is cut.
    */
   abandon(x: Exchange, error: ProxyError): void;
+  /**
+   * Asks one more target for the same request while the first has not answered; the first answer that is good is used,
+   * and the other attempt is ended. False: there is no other target, its body cannot be sent again, the answer has begun,
+   * or the retry budget is used up.
+   */
+  hedge(x: Exchange): boolean;
+  /**
+   * Begins the client's answer before an upstream's is there: the head, unless it was sent, and bytes that mean nothing,
+   * such as a comment of an event stream. Targets can still be changed; an answer of another status or type, or an error,
+   * is then told in the stream. False: the answer has begun by itself, or is over.
+   */
+  early(x: Exchange, head: UpstreamHead, bytes: Uint8Array): boolean;
   status(): Status;
+  /** As `Proxy.reload`: takes the config anew from where it came. */
+  reload(): Promise<{ readonly generation: number }>;
+  /** What this generation was made of, for people: functions by name, secrets as `***`. */
+  config(): Readonly<Record<string, unknown>>;
   /** What a request would do, on the running targets and their health. */
   explain(request: ExplainRequest): Promise<Explanation>;
   /** A number in [0, 1): chance that `explain` and tests can repeat. */

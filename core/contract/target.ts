@@ -111,6 +111,8 @@ export interface Snapshot {
 export interface Verdict {
   readonly reporter: string;
   readonly reason: string;
+  /** `Date.now()` since when it has said so without a break. */
+  readonly since: number;
   /** `Date.now()` at which it lapses by itself; `Infinity`: when the reporter says up. */
   readonly until: number;
 }
