@@ -1,6 +1,5 @@
 import type { ConsolaInstance } from "consola";
-import { ConfigError, isConfigError } from "../config/config-error.ts";
-import { type ValidPlugin, validateConfig } from "../config/validate.ts";
+import { validateConfig } from "../config/validate.ts";
 import type { Outcome } from "../contract/exchange.ts";
 import type { ConfigFunction, ProxyConfig } from "../contract/proxy.ts";
 import type { Awaitable, Condition, Transport } from "../contract/services.ts";
@@ -12,6 +11,7 @@ import type { PoolTarget } from "../targets/target.ts";
 import { clientAddress, trustedProxies, type TrustedProxies } from "../wire/forwarded.ts";
 import { httpTransport } from "../wire/http-transport.ts";
 import { isJson } from "../wire/media-type.ts";
+import { blamed, placed } from "./blame.ts";
 import { compile, type Phases } from "./compile.ts";
 import { conditionsOf } from "./conditions.ts";
 import { Registry } from "./registry.ts";
@@ -250,29 +250,6 @@ export class Generation {
     if (!this.#trusted.any || x.forwarded === undefined) return peer;
     return clientAddress(peer, x.forwardedFor(), this.#trusted);
   }
-}
-
-/** Names the plugins of mounts and listeners by where they stand. */
-function placed(error: unknown, plugins: readonly ValidPlugin[]): unknown {
-  if (!isConfigError(error)) return error;
-  const name = (text: string): string =>
-    text.replaceAll(/\bplugins\[(\d+)\]/g, (whole, index: string) => plugins[Number(index)]?.place ?? whole);
-  const problems = error.problems.map((one) => ({ ...one, plugin: name(one.plugin), message: name(one.message) }));
-  return new ConfigError(problems, { cause: error.cause });
-}
-
-/** Says whose fault a failed start was. */
-async function blamed(plugin: string, where: string, run: () => Awaitable<void>): Promise<void> {
-  try {
-    await run();
-  } catch (error) {
-    if (isConfigError(error)) throw error;
-    throw new Error(`plugin ${plugin} failed in ${where}: ${textOf(error)}`, { cause: error });
-  }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 interface Loaded {

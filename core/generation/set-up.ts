@@ -2,6 +2,7 @@ import { configError, isConfigError } from "../config/config-error.ts";
 import type { InnerPlugin, ValidPlugin } from "../config/validate.ts";
 import type { Plugin } from "../plugin.ts";
 import type { ProxyState } from "../proxy-state.ts";
+import { textOf } from "./blame.ts";
 import type { GenerationOptions } from "./generation.ts";
 import type { Registry } from "./registry.ts";
 import type { Scope } from "./scope.ts";
@@ -94,8 +95,4 @@ async function setUpPlugin(
 
 function notRunning(): never {
   throw new Error("nothing runs here that could explain a request");
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

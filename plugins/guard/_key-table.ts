@@ -21,13 +21,9 @@ interface Row {
   readonly key: ClientKey | undefined;
 }
 
-export function digestOf(secret: string): string {
-  return hash("sha256", secret);
-}
-
 /** Digests as they are compared: of an entry's hash, or of its key. */
 export function digestOfEntry({ hash: given, key = "" }: ValidKeyEntry): string {
-  return given === undefined ? digestOf(key) : given.replace(/^sha256:/i, "").toLowerCase();
+  return given === undefined ? hash("sha256", key) : given.replace(/^sha256:/i, "").toLowerCase();
 }
 
 /**

@@ -33,6 +33,15 @@ export function isCooling(all: ModelCoolDowns, { id, model }: Target, now: numbe
   return coolDown !== undefined && coolDown.until > now;
 }
 
+/** Ends those of one target, or of all. Returns whose they were. */
+export function endCoolDowns(all: ModelCoolDowns, target: string | undefined, now: number): string[] {
+  forgetOver(all, now);
+  const ended = [...all.until.values()].filter(({ id }) => target === undefined || id === target);
+  for (const { id, model } of ended) all.until.delete(keyOf(id, model));
+  if (ended.length > 0) all.version += 1;
+  return ended.map(({ id }) => id);
+}
+
 /** When the next one is over. */
 export function nextEnd(all: ModelCoolDowns, now: number): number {
   let next = Infinity;
@@ -46,7 +55,7 @@ export function firstBack(all: ModelCoolDowns, targets: readonly Target[]): numb
 }
 
 /** What is over is forgotten; there are never more than targets have models. */
-export function forgetOver(all: ModelCoolDowns, now: number): void {
+function forgetOver(all: ModelCoolDowns, now: number): void {
   for (const [key, { until }] of all.until) if (until <= now) all.until.delete(key);
 }
 
