@@ -31,6 +31,9 @@ export type {
   Condition,
   Discovery,
   DiscoverySink,
+  Gate,
+  GateService,
+  Grudge,
   KnownTarget,
   ModelEntry,
   Relay,
@@ -94,4 +97,4 @@ export type {
 } from "./route-tests/define.ts";
 export type { ProxyOptions } from "./proxy.ts";
 export type { Dialer } from "./targets/dialer.ts";
-export { addressRulesOf, dialerOf, viewTarget } from "./targets/target.ts";
+export { addressRulesOf, dialerOf, hasRoom, viewTarget } from "./targets/target.ts";

@@ -4,8 +4,14 @@ import type { Status } from "./contract/setup.ts";
 import { ActiveList } from "./exchange/active-list.ts";
 import { checkDeadlines } from "./exchange/deadlines.ts";
 import { Ledger } from "./targets/ledger.ts";
+import { connectionsFor, descriptorLimit } from "./wire/descriptors.ts";
 
 const MiB = 1024 * 1024;
+
+/** Exchanges that pay for one retry. */
+const price = 5;
+/** Retries that can be saved up, however little is under way. */
+const leastReserve = 100;
 
 const defaults: Required<Limits> = {
   body: 100 * MiB,
@@ -31,12 +37,14 @@ export class ProxyState {
   limits: Required<Limits> = defaults;
   draining = false;
   closed = false;
-  /** Exchanges that wait for, or are in, a second or later attempt. */
+  /** Exchanges whose retry is paid out of the budget. */
   retrying = 0;
   reloadError: string | undefined;
   /** What plugins draw their chance from. */
   random: () => number = Math.random;
   readonly #kept: Map<string, unknown> = new Map();
+  /** Exchanges that needed no retry, and pay for those of others. */
+  #saved = 0;
   readonly #baseLimits: Limits;
 
   constructor(baseLimits: Limits = {}, log: ConsolaInstance = consola) {
@@ -54,12 +62,33 @@ export class ProxyState {
   }
 
   configure(config: ProxyConfig): void {
-    this.limits = { ...defaults, ...this.#baseLimits, ...config.limits };
+    const connections = connectionsFor(descriptorLimit());
+    this.limits = { ...defaults, connections, ...this.#baseLimits, ...config.limits };
   }
 
-  /** Envoy's retry budget: a fifth of what is under way, at least three, so that retries cannot become the load. */
+  /**
+   * The retry budget, so that retries cannot become the load: as many at once as a fifth of what is under way, at least three
+   * (Envoy's), and beyond that a reserve which grows by a fifth of what went well without (Finagle's): all that a dying
+   * upstream had under way may be repeated at once, and over time still no more than a fifth is added.
+   */
   mayRetry(): boolean {
-    return this.retrying < Math.max(3, this.active.size * 0.2);
+    return this.#hasRoomForRetry() || this.#saved >= price;
+  }
+
+  /** An exchange is retried for the first time. */
+  countRetry(): void {
+    if (!this.#hasRoomForRetry()) this.#saved -= price;
+    this.retrying += 1;
+  }
+
+  /** An exchange is over; `well`: an upstream answered. */
+  countEnd(retried: boolean, well: boolean): void {
+    if (retried) this.retrying -= 1;
+    else if (well && this.#saved < Math.max(leastReserve, this.active.size) * price) this.#saved += 1;
+  }
+
+  #hasRoomForRetry(): boolean {
+    return this.retrying < Math.max(3, this.active.size / price);
   }
 }
 

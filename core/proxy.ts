@@ -20,6 +20,8 @@ export interface ProxyOptions {
   readonly limits?: Limits;
   /** @default consola's own instance */
   readonly log?: ConsolaInstance;
+  /** What a plugin sets off that asks for a reload. @default `Proxy.reload` with the same config */
+  readonly reload?: () => Promise<{ readonly generation: number }>;
 }
 
 /**
@@ -42,6 +44,7 @@ const ownEntry: Entry = { name: "main", draining: false };
 class Runtime implements Proxy {
   readonly #state: ProxyState;
   readonly #mode: Mode;
+  readonly #reloadByPlugin: () => Promise<{ readonly generation: number }>;
   #config: ProxyConfig | ConfigFunction;
   #current: Generation | undefined;
   /** On its way to be the current one. */
@@ -58,6 +61,7 @@ class Runtime implements Proxy {
   constructor(config: ProxyConfig | ConfigFunction, options: ProxyOptions) {
     this.#state = new ProxyState(options.limits, options.log);
     this.#mode = options.mode ?? "serve";
+    this.#reloadByPlugin = options.reload ?? (() => this.reload());
     this.#config = config;
     this.#fetch = toFetchHandler((req: IncomingMessage, res: ServerResponse) => this.#acceptWeb(req, res));
     const acceptor = {
@@ -114,6 +118,7 @@ class Runtime implements Proxy {
         mode: this.#mode,
         status: () => this.status(),
         explain: (request) => this.explain(request),
+        reload: () => this.#reloadByPlugin(),
       });
       this.#loading = next;
       // The first one has nobody to disturb; a later one may yet be refused.

@@ -8,6 +8,8 @@ import { done, note, type Output } from "./output.ts";
 export interface Reloader {
   /** Reads the config anew; what is asked for meanwhile is served by one more run. */
   reload(reason: string): void;
+  /** The same at once; rejects when the config is refused, which is told all the same. */
+  now(reason: string): Promise<{ readonly generation: number }>;
   /** From now on, reloads whenever the config or a file that it imports changes. */
   watch(): void;
   close(): void;
@@ -36,7 +38,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
     if (watching) watcher.set([...next, ...proxy.files()]);
   }
 
-  const run = oneAtATime(async (reason) => {
+  async function swap(reason: string): Promise<{ generation: number }> {
     const startedAt = performance.now();
     let read: ConfigSource | undefined;
     try {
@@ -47,6 +49,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
       const ms = Math.round(performance.now() - startedAt);
       output.tell("reloaded", done(`reloaded in ${ms} ms: ${reason}`), { generation, reason, ms });
       tellRestart(output, addressOf(source.config), addressOf(read.config));
+      return { generation };
     } catch (error) {
       // The repair may be made in a file that is not yet, or no longer, known to be a part of the config.
       if (isConfigLoadError(error)) follow([...new Set([...files, ...error.files])]);
@@ -55,11 +58,20 @@ export function createReloader(options: ReloaderOptions): Reloader {
         "reload-failed",
         new Failure(2, `not reloaded, the running config stays: ${message}`, { fix, problems }),
       );
+      throw error;
     }
-  });
+  }
+
+  const run = oneAtATime((reason) =>
+    swap(reason).then(
+      () => {},
+      () => {}, // It was told.
+    ),
+  );
 
   return {
     reload: run,
+    now: swap,
     watch() {
       watching = true;
       watcher.set([...files, ...proxy.files()]);

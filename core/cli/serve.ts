@@ -51,7 +51,9 @@ export async function serveSource(options: SourceOptions): Promise<void> {
   const started = handleSignals(output);
   const source = await options.readSource();
   const { config } = source;
-  const proxy = await createProxy(config, { limits }).catch((error: unknown) => {
+  const reload = (): Promise<{ readonly generation: number }> =>
+    reloader === undefined ? proxy.reload() : reloader.now("a plugin asked for it");
+  const proxy = await createProxy(config, { limits, reload }).catch((error: unknown) => {
     throw toFailure(error, source);
   });
   const reloader = reloaderOf(options, source, proxy, output);
@@ -81,7 +83,8 @@ function reloaderOf(
   const addressOf = (next: ProxyConfig): string => showAddress(address(next), next.tls);
   if (file !== undefined) return createReloader({ proxy, file, source, output, addressOf });
   if (!again) return undefined;
-  return { reload: (reason) => void setUpAgain(proxy, source, output, reason), watch() {}, close() {} };
+  const now = (): ReturnType<Reloader["now"]> => proxy.reload(source.config);
+  return { reload: (reason) => void setUpAgain(proxy, source, output, reason), now, watch() {}, close() {} };
 }
 
 async function setUpAgain(proxy: Proxy, source: ConfigSource, output: Output, reason: string): Promise<void> {

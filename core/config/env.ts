@@ -16,7 +16,10 @@ export interface MissingVariable {
  */
 export function env(name: string, fallback?: string): string {
   const value = process.env[name];
-  if (value !== undefined && value !== "") return value;
+  if (value !== undefined && value !== "") {
+    if (secretName.test(name) && value.length >= shortestSecret) secrets.add(value);
+    return value;
+  }
   if (fallback !== undefined) return fallback;
   if (assumed) return `<${name}>`;
   const marker: MissingVariable & { toString(): string } = {
@@ -26,6 +29,16 @@ export function env(name: string, fallback?: string): string {
     },
   };
   return marker as unknown as string;
+}
+
+const secretName = /key|token|secret|pass|credential|auth|cookie|redis_url|dsn/i;
+/** Shorter values stand in texts by chance. */
+const shortestSecret = 6;
+const secrets = new Set<string>();
+
+/** Values that a config took from variables which are named like secrets. */
+export function secretValues(): ReadonlySet<string> {
+  return secrets;
 }
 
 let assumed = false;

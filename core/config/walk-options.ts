@@ -18,14 +18,15 @@ export function walkOptions(input: unknown, path = "", depth = 0): Found[] {
   const variable = missingVariable(input);
   if (variable !== undefined) return [{ path, variable }];
   if (path !== "" && isPlugin(input)) return [{ path, plugin: input as unknown as PluginInstance }];
-  if (!isContainer(input) || depth > deepest) return [];
+  if (typeof input !== "object" || input === null || depth > deepest) return [];
+  if (!Array.isArray(input) && !isPlain(input)) return [];
   return Object.entries(input).flatMap(([key, value]) =>
     walkOptions(value, path === "" ? key : `${path}.${key}`, depth + 1),
   );
 }
 
-function isContainer(value: unknown): value is object {
-  if (typeof value !== "object" || value === null) return false;
+/** Made by `{}`, or without a prototype: no instance of a class. */
+export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
-  return Array.isArray(value) || prototype === Object.prototype || prototype === null;
+  return prototype === Object.prototype || prototype === null;
 }

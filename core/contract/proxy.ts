@@ -18,7 +18,7 @@ export interface Limits {
   headerCount?: number;
   /** Bytes of the request target. @default 16 KiB */
   url?: number;
-  /** Client connections; 0 is no limit. @default 0 */
+  /** Client connections over all ports; 0 is no limit. @default 0.45 of the file descriptors on Linux, else 0 */
   connections?: number;
   /** Milliseconds the exchanges under way get when the proxy closes. @default 300000 */
   drain?: number;

@@ -67,13 +67,13 @@ function onClose(this: ServerResponse): void {
 function finish(x: ActiveExchange): void {
   if (x.ended) return;
   x.ended = true;
-  const { res, generation, current } = x;
-  const tunnelled = x.status === 101;
-  if (!res.writableFinished && !tunnelled) left(x);
+  const { res, generation, current, rival } = x;
+  if (!res.writableFinished && !x.tunnelled) left(x);
+  if (rival !== undefined) rival.abandon("client-abort");
   if (current !== undefined && current.state !== "done") current.abandon("client-abort");
   if (x.extras !== undefined) giveUpExtras(x);
   generation.proxy.active.remove(x);
-  if (x.retried) generation.proxy.retrying -= 1;
+  generation.proxy.countEnd(x.retried, x.kind === "ok");
   exchangeEnds(x);
   if (x.site.phases.end === null) return generation.leave(x, undefined);
   generation.leave(x, {

@@ -1,7 +1,8 @@
 import type { Duplex } from "node:stream";
-import type { OutcomeKind, UpstreamHead } from "../contract/exchange.ts";
+import type { Exchange, OutcomeKind, UpstreamHead, UpstreamRequest } from "../contract/exchange.ts";
 import type { Relay, Selector, TransportCall, TransportSink } from "../contract/services.ts";
 import { isProxyError, ProxyError } from "../errors.ts";
+import { gateFor } from "../generation/gates.ts";
 import { ownerOf, relayChain } from "../generation/relay-chain.ts";
 import { routeOf } from "../generation/routes.ts";
 import { isResetting } from "../targets/connections.ts";
@@ -11,7 +12,10 @@ import { contentLength, endToEnd, type Headers } from "../wire/response-headers.
 import { openTunnel } from "../wire/tunnel.ts";
 import { connectFault, responseFault } from "../wire/upstream-fault.ts";
 import { countEnd, countHead, tellEnd } from "./attempt-count.ts";
+import { fitsEarly } from "./early.ts";
 import type { ActiveExchange } from "./exchange.ts";
+import { HeldAnswer } from "./held.ts";
+import { endRival, lead } from "./rivals.ts";
 import { mayRetry, type RetryReason } from "./retry-rule.ts";
 import { commit, cut, endResponse, fail, writeChunk } from "./respond.ts";
 
@@ -21,19 +25,25 @@ type State = "connecting" | "waiting" | "streaming" | "done";
 export type OnFailure = (x: ActiveExchange, reason: RetryReason, error: ProxyError, asked?: boolean) => void;
 
 const informationalLimit = 32;
+/** Faults of a target. */
+const repeatable: ReadonlySet<OutcomeKind> = new Set(["connect", "reset", "timeout", "stalled", "stream-error"]);
 
 /** One try of an exchange against one target; what the transport tells it goes straight to the client. */
 export class Attempt implements TransportSink {
   readonly x: ActiveExchange;
   readonly target: PoolTarget;
-  /** Of the exchange, from 1 on. */
-  readonly number: number;
+  /** The request as this attempt sends it. */
+  readonly upstream: UpstreamRequest;
   state: State = "connecting";
   relay: Relay | undefined = undefined;
   /** The client does not keep up: the upstream is held. */
   paused = false;
+  /** An answer that the client has yet to see. */
+  held: HeldAnswer | undefined = undefined;
   /** The client has the whole body; what the upstream still does changes nothing. */
   delivered = false;
+  /** The exchange as its transport and selector see it. */
+  readonly #face: Exchange;
   readonly #selector: Selector;
   readonly #onFailure: OnFailure;
   #call: TransportCall | undefined = undefined;
@@ -46,20 +56,23 @@ export class Attempt implements TransportSink {
   /** Bytes of body still to come; -1 when the upstream did not say. */
   #left = -1;
 
-  constructor(x: ActiveExchange, target: PoolTarget, onFailure: OnFailure) {
+  /** `face`: of an attempt beside the current one, which has a target and a request of its own. */
+  constructor(x: ActiveExchange, target: PoolTarget, onFailure: OnFailure, face?: Exchange) {
     this.x = x;
     this.target = target;
-    this.number = x.attempt;
+    this.#face = face ?? x;
+    this.upstream = this.#face.upstream;
     this.#onFailure = onFailure;
     this.#selector = routeOf(x).selector;
-    x.current = this;
+    if (face === undefined) x.current = this;
+    x.started = x.attempt;
     x.generation.proxy.ledger.started(target.live);
   }
 
   send(): void {
     const { x, target } = this;
     try {
-      this.#selector.attemptStart?.(target, x);
+      this.#selector.attemptStart?.(target, this.#face);
     } catch (cause) {
       this.#settle("plugin");
       const plugin = routeOf(x).selectorName;
@@ -69,7 +82,7 @@ export class Attempt implements TransportSink {
       );
     }
     try {
-      this.#call = x.generation.transport(target).send(target, x, this);
+      this.#call = x.generation.transport(target).send(target, this.#face, this);
     } catch (cause) {
       this.#settle("plugin");
       fail(x, new ProxyError("internal_error", "The proxy failed.", { phase: "send", cause }));
@@ -92,17 +105,29 @@ export class Attempt implements TransportSink {
     if (this.state === "done") return;
     if (status < 200) return this.#inform(status, headers);
     this.#answered(status);
+    const { x } = this;
+    if (x.rival !== undefined) lead(x, this);
     const head: UpstreamHead = { status, headers: endToEnd(headers) };
-    let body: boolean;
+    const length = contentLength(headers);
     try {
       if (this.#wantsRetry(head)) return;
-      this.relay = relayChain(this.x.site.relays, this.x, head);
-      this.#left = contentLength(headers);
-      body = commit(this.x, head, this.relay === undefined || this.relay.observes === true ? this.#left : -1);
+      if (x.early !== undefined && !fitsEarly(x, head)) return this.stop("status", misfit(status, this.target.id));
+      if (x.site.gates.length > 0 && hasBody(x, status, length)) {
+        const gate = gateFor(x.site.gates, x, head);
+        if (gate !== undefined) return void (this.held = new HeldAnswer(gate, head, length));
+      }
+      this.#commit(head, length);
     } catch (error) {
-      return this.stop("plugin", toPluginError(error));
+      this.stop("plugin", toPluginError(error));
     }
-    if (body) return;
+  }
+
+  #commit(head: UpstreamHead, length: number): void {
+    const { x } = this;
+    if (x.rival !== undefined) endRival(x);
+    this.relay = relayChain(x.site.relays, x, head);
+    this.#left = length;
+    if (commit(x, head, this.relay === undefined || this.relay.observes === true ? length : -1)) return;
     // Without a body the client has everything. undici then takes a 304's Content-Length for a promise and fails.
     this.delivered = true;
     this.#settle(this.#whole());
@@ -111,6 +136,7 @@ export class Attempt implements TransportSink {
   data(chunk: Uint8Array): boolean {
     if (this.state === "done") return true;
     this.since = this.x.generation.proxy.active.now;
+    if (this.held !== undefined) return this.#hold(this.held, chunk);
     const { relay } = this;
     if (relay !== undefined) {
       if (relay.observes !== true) return this.#relayed(relay, chunk);
@@ -130,6 +156,12 @@ export class Attempt implements TransportSink {
   end(trailers?: Headers): void {
     if (this.state === "done") return;
     if (!this.delivered && isResetting()) return this.error(new Error("reset"));
+    const { held } = this;
+    if (held !== undefined) {
+      if (!this.#passes(() => held.end())) return;
+      this.#release(held);
+      if (this.#isDone()) return;
+    }
     if (!this.delivered) {
       let rest: Uint8Array | null;
       try {
@@ -183,6 +215,18 @@ export class Attempt implements TransportSink {
     this.#call?.resume();
   }
 
+  /** It has no good answer yet. */
+  get open(): boolean {
+    return this.state === "connecting" || this.state === "waiting" || this.held !== undefined;
+  }
+
+  /** Another attempt has the answer. */
+  lose(): void {
+    if (this.state === "done") return;
+    this.#settle("local");
+    this.#call?.abort(new Error("Another attempt has the answer."));
+  }
+
   /** The exchange is over before the upstream is. */
   abandon(kind: OutcomeKind): void {
     if (this.state === "done") return;
@@ -212,6 +256,35 @@ export class Attempt implements TransportSink {
     call?.abort(error);
   }
 
+  #hold(held: HeldAnswer, chunk: Uint8Array): boolean {
+    return this.#passes(() => held.take(chunk)) ? this.#release(held) : true;
+  }
+
+  /** False: the answer is held on, or it is bad and so no answer. */
+  #passes(judge: () => "hold" | "pass" | ProxyError): boolean {
+    try {
+      const verdict = judge();
+      if (verdict === "pass") return true;
+      if (verdict !== "hold") this.stop("stream-error", verdict);
+    } catch (error) {
+      this.stop("plugin", toPluginError(error));
+    }
+    return false;
+  }
+
+  /** The answer is good. */
+  #release(held: HeldAnswer): boolean {
+    this.held = undefined;
+    try {
+      this.#commit(held.head, held.length);
+    } catch (error) {
+      this.stop("plugin", toPluginError(error));
+    }
+    let more = true;
+    for (const chunk of held.chunks) more = this.data(chunk);
+    return more;
+  }
+
   #answered(status: number): void {
     this.state = "streaming";
     this.since = performance.now();
@@ -234,7 +307,8 @@ export class Attempt implements TransportSink {
   #wantsRetry(head: UpstreamHead): boolean {
     const { x } = this;
     const asked = x.site.phases.upstreamResponse?.(x, head) === "retry";
-    if (!asked && !routeOf(x).retry.statuses.has(head.status)) return false;
+    const poor = x.rival !== undefined && (head.status >= 500 || head.status === 429);
+    if (!asked && !poor && !routeOf(x).retry.statuses.has(head.status)) return false;
     if (!mayRetry(x, "status", asked)) return false;
     const error = new ProxyError("upstream_reset", "The upstream could not answer.", { target: this.target.id });
     const call = this.#call;
@@ -268,6 +342,11 @@ export class Attempt implements TransportSink {
     }
   }
 
+  /** A call in between may have ended it. */
+  #isDone(): boolean {
+    return this.state === "done";
+  }
+
   #whole(): OutcomeKind {
     return this.#status >= 500 ? "status" : "ok";
   }
@@ -275,8 +354,11 @@ export class Attempt implements TransportSink {
   #failed(kind: OutcomeKind, error: ProxyError, retry = true): void {
     const { x } = this;
     const { committed } = x;
+    const { held } = this;
     this.#settle(kind, error);
     if (committed) return cut(x, error, this.#framing());
+    // Whoever set up a gate wants another answer, however this one went wrong.
+    if (retry && held !== undefined && repeatable.has(kind)) return this.#onFailure(x, "status", error, true);
     if (retry && (kind === "connect" || kind === "reset" || kind === "timeout")) return this.#onFailure(x, kind, error);
     fail(x, error);
   }
@@ -292,6 +374,7 @@ export class Attempt implements TransportSink {
     const { x, target } = this;
     const sent = this.state !== "connecting";
     this.state = "done";
+    this.held = undefined;
     countEnd(x, target.live, kind, error);
     x.kind = kind;
     x.status = this.#status;
@@ -309,6 +392,15 @@ export class Attempt implements TransportSink {
     };
     tellEnd(x, target, outcome, { selector: this.#selector, name: routeOf(x).selectorName });
   }
+}
+
+function hasBody(x: ActiveExchange, status: number, length: number): boolean {
+  return length !== 0 && x.method !== "HEAD" && status !== 204 && status !== 304;
+}
+
+/** The client was told by an early head what to expect. */
+function misfit(status: number, target: string): ProxyError {
+  return new ProxyError("upstream_protocol", `The upstream answered with status ${status}.`, { target });
 }
 
 /** Before the head. What never reached the upstream, though its connection stood, is as safe to repeat as a failed connect. */

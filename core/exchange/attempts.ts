@@ -8,9 +8,12 @@ import { Attempt } from "./attempt.ts";
 import { takeFirstPiece, tooLarge } from "./body.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import { realExchange } from "./extra-exchange.ts";
+import { type HedgeOptions, hedgeWith } from "./hedge.ts";
 import { noTargets } from "./no-targets.ts";
 import { allowed, mayRetry, type RetryReason, untried } from "./retry-rule.ts";
+import { recoverOrFail, startAnew } from "./recover.ts";
 import { fail } from "./respond.ts";
+import { carryOn, endRival } from "./rivals.ts";
 import { step } from "./step.ts";
 
 /** Selects a target and tries it. */
@@ -23,10 +26,14 @@ export function nextAttempt(x: ActiveExchange): void {
 }
 
 function select(x: ActiveExchange): void {
+  if (x.routed !== x.route) {
+    if (x.routed !== undefined) startAnew(x);
+    x.routed = x.route;
+  }
   let target: Target | undefined;
   try {
     target = pick(x);
-    if (target === undefined) return fail(x, noTargets(x));
+    if (target === undefined) return recoverOrFail(x, noTargets(x), nextAttempt);
   } catch (error) {
     return fail(x, selectorError(x, error));
   }
@@ -36,10 +43,11 @@ function select(x: ActiveExchange): void {
   step(x, x.site.phases.upstreamRequest, send);
 }
 
-/** The target the route's selector wants; undefined when none is left. */
-export function pick(x: ActiveExchange): Target | undefined {
+/** The target the route's selector wants, but for the one given; undefined when none is left. */
+export function pick(x: ActiveExchange, but?: Target): Target | undefined {
   const route = routeOf(x);
   let candidates = untried(x, allowed(x, route.candidates()));
+  if (but !== undefined) candidates = Object.freeze(candidates.filter(({ id }) => id !== but.id));
   while (candidates.length > 0) {
     const target = route.selector.pick(candidates, x);
     if (target === undefined) return undefined;
@@ -48,7 +56,7 @@ export function pick(x: ActiveExchange): Target | undefined {
     }
     if (hasRoom(target)) return target;
     x.full = true;
-    candidates = Object.freeze(candidates.filter((candidate) => hasRoom(candidate as PoolTarget)));
+    candidates = Object.freeze(candidates.filter((candidate) => hasRoom(candidate)));
   }
   return undefined;
 }
@@ -61,7 +69,8 @@ export function abandonAttempt(given: Exchange, error: ProxyError): void {
   const x = realExchange(given);
   if (x.ended || x.notes !== undefined) return;
   if (x.attempt === 0) return fail(x, error);
-  if (x.current?.number === x.attempt) return x.current.yield(error);
+  if (x.rival !== undefined) endRival(x);
+  if (x.started === x.attempt) return x.current?.yield(error);
   x.abandoned = error;
 }
 
@@ -77,18 +86,38 @@ function send(x: ActiveExchange): void {
 /** Tries another target if the rules allow it; otherwise the client is told of `error`. */
 function retryOrFail(x: ActiveExchange, reason: RetryReason, error: ProxyError, asked = false): void {
   if (x.ended) return;
+  if (x.rival !== undefined) return carryOn(x, x.rival);
   try {
-    if (!mayRetry(x, reason, asked)) return fail(x, error);
+    if (!mayRetry(x, reason, asked)) return recoverOrFail(x, error, nextAttempt);
   } catch (thrown) {
     return fail(x, selectorError(x, thrown));
   }
   if (reason !== "abandoned") x.tried = [...x.tried, x.target as Target];
-  if (!x.retried) x.generation.proxy.retrying += 1;
-  x.retried = true;
+  if (reason !== "connect") spendBudget(x);
   const delay = Math.random() * Math.min(250, 25 * 2 ** (x.attempt - 1));
   setTimeout(() => {
     if (!x.over) nextAttempt(x);
   }, delay);
+}
+
+/** Asks one more target for the same while the first has not answered. */
+export function hedge(x: Exchange): boolean {
+  return hedgeWith(x, hedging);
+}
+
+const hedging: HedgeOptions = {
+  pick: (x) => pick(x, x.target) as PoolTarget | undefined,
+  begin(x) {
+    x.attempt += 1;
+    spendBudget(x);
+  },
+  onFailure: retryOrFail,
+};
+
+/** Once per exchange. */
+function spendBudget(x: ActiveExchange): void {
+  if (!x.retried) x.generation.proxy.countRetry();
+  x.retried = true;
 }
 
 function selectorError(x: ActiveExchange, error: unknown): ProxyError {

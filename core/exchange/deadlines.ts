@@ -4,6 +4,7 @@ import type { TargetSpec } from "../contract/target.ts";
 import { ProxyError } from "../errors.ts";
 import { routeOf } from "../generation/routes.ts";
 import type { ActiveExchange } from "./exchange.ts";
+import { endRival } from "./rivals.ts";
 import { fail } from "./respond.ts";
 
 /** What deadlines look at: an attempt, or an extra one, which is never held back. */
@@ -15,6 +16,8 @@ interface Timed {
   readonly paused?: boolean;
   readonly delivered?: boolean;
   readonly relay?: { readonly idle?: number } | undefined;
+  /** An answer that the client has yet to see. */
+  readonly held?: { readonly since: number; readonly timeout: number } | undefined;
   stop(kind: OutcomeKind, error: ProxyError): void;
 }
 
@@ -28,11 +31,13 @@ export function checkDeadlines(x: ActiveExchange, now: number): void {
   const attempt = x.current?.state === "done" ? undefined : x.current;
   if (timeouts.total > 0 && now - x.startedAt >= timeouts.total) {
     const error = new ProxyError("total_timeout", "The request took longer than it may.", { phase: "total" });
+    if (x.rival !== undefined) endRival(x);
     if (attempt !== undefined) attempt.stop("timeout", error, false);
     else if (!x.committed) fail(x, error);
     for (const extra of x.extras ?? []) extra.stop("timeout", error);
   } else if (attempt !== undefined) {
-    checkAttempt(attempt, now - attempt.since, timeouts, x.status === 101 ? "tunnel_idle" : "stream_idle");
+    if (x.rival !== undefined) checkAttempt(x.rival, now, timeouts, "stream_idle");
+    checkAttempt(attempt, now, timeouts, x.tunnelled ? "tunnel_idle" : "stream_idle");
   }
 }
 
@@ -50,11 +55,12 @@ function checkExtras(x: ActiveExchange, now: number): void {
   const route = x.route ?? x.site.defaultRoute;
   if (route === undefined) return;
   const { timeouts } = routeOf({ route });
-  for (const extra of x.extras ?? []) checkAttempt(extra, now - extra.since, timeouts, "stream_idle");
+  for (const extra of x.extras ?? []) checkAttempt(extra, now, timeouts, "stream_idle");
 }
 
-function checkAttempt(attempt: Timed, quiet: number, timeouts: Timeouts, idle: keyof typeof messages): void {
+function checkAttempt(attempt: Timed, now: number, timeouts: Timeouts, idle: keyof typeof messages): void {
   const own = attempt.target.timeouts;
+  const quiet = now - attempt.since;
   switch (attempt.state) {
     case "connecting":
       if (exceeds(quiet, own?.connect ?? timeouts.connect)) end(attempt, "connect", "connect_timeout");
@@ -63,6 +69,8 @@ function checkAttempt(attempt: Timed, quiet: number, timeouts: Timeouts, idle: k
       if (exceeds(quiet, own?.headers ?? timeouts.headers)) end(attempt, "timeout", "upstream_timeout");
       break;
     case "streaming":
+      if (attempt.held !== undefined && exceeds(now - attempt.held.since, attempt.held.timeout))
+        return end(attempt, "timeout", "upstream_timeout");
       // A client that does not read holds the upstream back: its silence is not the upstream's.
       if (
         attempt.paused !== true &&

@@ -9,6 +9,7 @@ import type { Site } from "../generation/site.ts";
 import { type Connection, connectionOf } from "../wire/connection.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Intake } from "./body.ts";
+import type { EarlyHead } from "./early.ts";
 import type { ExtraCall } from "./extra-attempt.ts";
 
 const exchangeKey: unique symbol = Symbol("plugboard.exchange");
@@ -22,7 +23,7 @@ export function exchangeOf(carrier: object): ActiveExchange {
   return (carrier as Carrier)[exchangeKey] as ActiveExchange;
 }
 
-const untried: readonly Target[] = Object.freeze([]);
+export const noTargets: readonly Target[] = Object.freeze([]);
 const idPrefix = Date.now().toString(36) + Math.random().toString(36).slice(2, 6);
 let count = 0;
 
@@ -41,7 +42,9 @@ export class ActiveExchange implements Exchange {
   route: Route | undefined = undefined;
   target: Target | undefined = undefined;
   attempt = 0;
-  tried: readonly Target[] = untried;
+  /** The last attempt that is more than prepared. */
+  started = 0;
+  tried: readonly Target[] = noTargets;
   body: Buffer | undefined = undefined;
   committed = false;
   slots: unknown[] | undefined = undefined;
@@ -73,6 +76,18 @@ export class ActiveExchange implements Exchange {
   tunnel: { readonly socket: Duplex; readonly head: Buffer } | undefined = undefined;
 
   current: Attempt | undefined = undefined;
+  /** A second attempt beside it, as long as neither has a good answer. */
+  rival: Attempt | undefined = undefined;
+  /** A rival is being prepared. */
+  hedging = false;
+  /** The head that the client was sent before there was an answer. */
+  early: EarlyHead | undefined = undefined;
+  /** The route of the current or last attempt. */
+  routed: Route | undefined = undefined;
+  /** Attempts that count no more: of another route, or before a plugin took it up again. */
+  attemptsBefore = 0;
+  /** How often plugins took it up again. */
+  recoveries = 0;
   /** Further requests on its behalf that are under way. */
   extras: readonly ExtraCall[] | undefined = undefined;
   /** A plugin does not want the attempt that is being prepared. */
@@ -99,7 +114,7 @@ export class ActiveExchange implements Exchange {
   error: ProxyError | undefined = undefined;
   /** A target that could have served it had too much to do. */
   full = false;
-  /** Counts in the retry budget until it ends. */
+  /** Paid for out of the retry budget, until it ends. */
   retried = false;
   /** The client is gone. */
   gone = false;
@@ -171,6 +186,11 @@ export class ActiveExchange implements Exchange {
   /** Answered or gone: whatever comes late has nothing to do any more. */
   get over(): boolean {
     return this.ended || this.committed;
+  }
+
+  /** The client's connection was handed over to an upstream's. */
+  get tunnelled(): boolean {
+    return this.status === 101;
   }
 
   get hasBody(): boolean {

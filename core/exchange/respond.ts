@@ -2,14 +2,17 @@ import type { ServerResponse } from "node:http";
 import type { HeaderRecord, Reply, UpstreamHead } from "../contract/exchange.ts";
 import type { Relay } from "../contract/services.ts";
 import { ProxyError } from "../errors.ts";
-import { hangUp, lingerThenEnd } from "../wire/hang-up.ts";
+import { lingerThenEnd } from "../wire/hang-up.ts";
 import { type Headers, trailersToSend } from "../wire/response-headers.ts";
+import { tellInStream } from "./early.ts";
 import { errorReply } from "./error-reply.ts";
 import { type ActiveExchange, exchangeOf } from "./exchange.ts";
+import { endVisibly, isUnread, keepsAlive } from "./last-bytes.ts";
 
 /** Answers with a whole response made here. */
 export function sendReply(x: ActiveExchange, reply: Reply): void {
   const { res } = x;
+  if (x.early !== undefined && !x.over) return tellInStream(x, reply);
   if (x.ended || res.headersSent) return;
   const body = typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
   if (!isReply(reply, body)) return refuseReply(x, reply);
@@ -22,7 +25,7 @@ export function sendReply(x: ActiveExchange, reply: Reply): void {
   x.committed = true;
   x.status = reply.status;
   const unread = isUnread(x);
-  if (unread || x.generation.proxy.draining) res.shouldKeepAlive = false;
+  if (!keepsAlive(x)) res.shouldKeepAlive = false;
   try {
     res.writeHead(reply.status, headers);
   } catch (cause) {
@@ -74,15 +77,17 @@ export function commit(x: ActiveExchange, head: UpstreamHead, length: number): b
   const { res } = x;
   const { status, headers } = head;
   const bodiless = x.method === "HEAD" || status === 204 || status === 304;
-  if (length >= 0 && status !== 204) {
+  if (length >= 0 && status !== 204 && x.early === undefined) {
     headers["content-length"] = String(length);
     x.lengthDeclared = true;
   }
   // Node refuses to announce trailers where there can be none.
   if (headers["trailer"] !== undefined && (bodiless || length >= 0 || x.req.httpVersionMinor === 0))
     delete headers["trailer"];
-  if (x.generation.proxy.draining || isUnread(x)) res.shouldKeepAlive = false;
-  res.writeHead(status, headers);
+  if (x.early === undefined) {
+    if (!keepsAlive(x)) res.shouldKeepAlive = false;
+    res.writeHead(status, headers);
+  }
   x.committed = true;
   if (bodiless || length === 0) {
     endUnread(x);
@@ -141,11 +146,6 @@ function endUnread(x: ActiveExchange): void {
   else end(x);
 }
 
-/** Node says `complete` only after the last piece was handed over, which may be what led here. */
-function isUnread(x: ActiveExchange): boolean {
-  return x.hasBody && !x.req.complete && !x.broken && x.bytesIn !== x.contentLength;
-}
-
 /** After commit: a last frame if the relay has one, then the end of the connection, never a clean end of the response. */
 export function cut(x: ActiveExchange, error: ProxyError, relay: Relay | undefined): void {
   x.error = error;
@@ -162,7 +162,7 @@ export function cut(x: ActiveExchange, error: ProxyError, relay: Relay | undefin
     x.res.write(frame);
   }
   // A tunnel has ended its sockets itself.
-  if (x.status !== 101) hangUp(x.req, x.res, x.lengthDeclared || (x.res.chunkedEncoding && x.res.shouldKeepAlive));
+  if (!x.tunnelled) endVisibly(x);
 }
 
 function onDrain(this: ServerResponse): void {

@@ -15,14 +15,19 @@ const idempotent: ReadonlySet<string> = new Set([
 ]);
 
 /** `abandoned`: by a plugin, through no fault of the target. */
-export type RetryReason = RetryClass | "abandoned";
+export type RetryReason = RetryClass | "abandoned" | "hedge";
 
 /** The rule of the route; `asked`: a plugin wants it, so the failure class and the method are its business. */
 export function mayRetry(x: ActiveExchange, reason: RetryReason, asked = false): boolean {
   const { retry } = routeOf(x);
-  if (x.committed || x.bodyStarted || x.gone || x.attempt >= retry.attempts) return false;
+  if (x.committed || x.bodyStarted || x.gone) return false;
+  if (x.rival !== undefined) return true; // The other attempt goes on.
   if (!asked && !isForClass(x, reason)) return false;
-  if (!x.retried && !x.generation.proxy.mayRetry()) return false;
+  // A failed connect gave no upstream any work: repeating it adds none to what clients ask for.
+  if (reason !== "connect" && !x.retried && !x.generation.proxy.mayRetry()) return false;
+  // A plugin has sent it elsewhere: new attempts, and nothing tried there.
+  if (x.route !== x.routed) return allowed(x, routeOf(x).candidates()).length > 0;
+  if (x.attempt - x.attemptsBefore >= retry.attempts) return false;
   const left = untried(x, allowed(x, routeOf(x).candidates()));
   const current = x.target?.id;
   return reason === "abandoned" ? left.length > 0 : left.some((target) => target.id !== current);
@@ -31,7 +36,7 @@ export function mayRetry(x: ActiveExchange, reason: RetryReason, asked = false):
 /** What was abandoned, or answered by a status, is tried again whatever the method. */
 function isForClass(x: ActiveExchange, reason: RetryReason): boolean {
   const { retry } = routeOf(x);
-  if (reason === "abandoned" || reason === "status") return true;
+  if (reason === "abandoned" || reason === "status" || reason === "hedge") return true;
   if (!retry.on.has(reason)) return false;
   // A failed connect sent nothing; after that the upstream may have acted on the request.
   return reason === "connect" || retry.nonIdempotent || isRepeatable(x);

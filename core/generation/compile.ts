@@ -21,6 +21,7 @@ export interface Phases {
   readonly candidates: Candidates | null;
   readonly upstreamRequest: ((x: Exchange) => Awaitable<void>) | null;
   readonly upstreamResponse: ((x: Exchange, head: UpstreamHead) => void | "retry") | null;
+  readonly recover: ((x: Exchange, error: ProxyError) => Awaitable<void | Reply | "retry">) | null;
   readonly error: ((x: Exchange, error: ProxyError) => void | Reply) | null;
   readonly attemptEnd: ((x: Exchange, target: Target, outcome: Outcome) => void) | null;
   readonly end: ((x: Exchange, outcome: Outcome) => void) | null;
@@ -59,6 +60,7 @@ export function compile(hooks: readonly RegisteredHook[], log: ConsolaInstance):
     candidates: narrow(of("candidates"), log),
     upstreamRequest: chain<void>("upstreamRequest", of("upstreamRequest")),
     upstreamResponse: edit(of("upstreamResponse"), log),
+    recover: chain<void | Reply | "retry", ProxyError>("recover", of("recover")),
     error: firstReply(of("error"), log),
     attemptEnd: observe<[Exchange, Target, Outcome]>("attemptEnd", of("attemptEnd"), log),
     end: observe<[Exchange, Outcome]>("end", of("end"), log),
@@ -85,32 +87,35 @@ function blame(error: unknown, plugin: string, phase: HookName): ProxyError {
 /** JavaScript returns what it likes: neither a reply nor a route is a fault of its own. */
 function answerOf<T>(value: T, plugin: string, phase: HookName): T {
   if (typeof value === "object" && value !== null) return value;
+  if (phase === "recover" && value === "retry") return value;
   throw blame(new TypeError(`the hook returned ${String(value)}; return nothing, a reply or a route`), plugin, phase);
 }
 
 /** Gates and firsts alike: in order, the first defined value ends it; a promise is touched only where a hook returns one. */
-function chain<T>(
+function chain<T, A = undefined>(
   phase: HookName,
-  hooks: readonly Named<(x: Exchange) => Awaitable<T>>[],
-): ((x: Exchange) => Awaitable<T>) | null {
+  hooks: readonly Named<(x: Exchange, more: A) => Awaitable<T>>[],
+): ((x: Exchange, more?: A) => Awaitable<T>) | null {
   if (hooks.length === 0) return null;
-  const rest = (x: Exchange, from: number): Awaitable<T> => {
+  const rest = (x: Exchange, more: A, from: number): Awaitable<T> => {
     for (let i = from; i < hooks.length; i++) {
-      const { plugin, handler } = hooks[i] as Named<(x: Exchange) => Awaitable<T>>;
+      const { plugin, handler } = hooks[i] as Named<(x: Exchange, more: A) => Awaitable<T>>;
       let value: Awaitable<T>;
       try {
-        value = handler(x);
+        value = handler(x, more);
       } catch (error) {
         throw blame(error, plugin, phase);
       }
       if (value === undefined) continue;
       if (!isPromise(value)) return answerOf(value, plugin, phase);
       const settled = value.catch((error: unknown) => Promise.reject(blame(error, plugin, phase)));
-      return settled.then<T>((late) => (late === undefined ? rest(x, i + 1) : answerOf(late as T, plugin, phase)));
+      return settled.then<T>((late) =>
+        late === undefined ? rest(x, more, i + 1) : answerOf(late as T, plugin, phase),
+      );
     }
     return undefined as T;
   };
-  return (x) => rest(x, 0);
+  return (x, more) => rest(x, more as A, 0);
 }
 
 function narrow(hooks: readonly Named<Hooks["candidates"]>[], log: ConsolaInstance): Phases["candidates"] {

@@ -30,6 +30,7 @@ export interface GenerationOptions {
   readonly status: () => Status;
   /** Missing where nothing runs. */
   readonly explain?: Setup["explain"];
+  readonly reload?: Setup["reload"];
   /** @default what the proxy keeps */
   readonly keep?: ProxyState["keep"];
   /** @default the proxy's */
@@ -110,6 +111,7 @@ export class Generation {
     try {
       await setUp(registry, plugins, {
         ...options,
+        config,
         signal: abort.signal,
         proxy,
       });

@@ -89,6 +89,10 @@ export class Registry {
     return {
       down: (id, reason, forMs) => this.#say(() => this.#ledger.down(id, name, reason, forMs)),
       up: (id) => this.#say(() => this.#ledger.up(id, name)),
+      limit: (id, most) => {
+        if (most !== undefined && !(most >= 1)) throw new RangeError(`a limit of ${most}; use 1 or more, or undefined`);
+        this.#say(() => this.#ledger.limit(id, name, most));
+      },
     };
   }
 

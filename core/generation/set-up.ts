@@ -1,5 +1,7 @@
 import { configError, isConfigError } from "../config/config-error.ts";
+import { describeConfig } from "../config/describe.ts";
 import type { InnerPlugin, ValidPlugin } from "../config/validate.ts";
+import type { ProxyConfig } from "../contract/proxy.ts";
 import type { Plugin } from "../plugin.ts";
 import type { ProxyState } from "../proxy-state.ts";
 import { textOf } from "./blame.ts";
@@ -11,6 +13,7 @@ import { createSetup, toHooks } from "./setup.ts";
 
 export interface SetUpOptions extends GenerationOptions {
   readonly proxy: ProxyState;
+  readonly config: ProxyConfig;
   readonly signal: AbortSignal;
 }
 
@@ -83,6 +86,8 @@ async function setUpPlugin(
     keep: (what, create) => (options.keep ?? proxy.keep)(`${key} ${what}`, create),
     random: options.random ?? (() => proxy.random()),
     explain: options.explain ?? notRunning,
+    reload: options.reload ?? notRunning,
+    config: () => describeConfig(options.config),
   });
   try {
     const hooks = await definition.setup(setup, input);
@@ -94,5 +99,5 @@ async function setUpPlugin(
 }
 
 function notRunning(): never {
-  throw new Error("nothing runs here that could explain a request");
+  throw new Error("nothing runs here that could be explained or reloaded");
 }

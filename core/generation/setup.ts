@@ -6,7 +6,8 @@ import type { Exchange, Slot } from "../contract/exchange.ts";
 import type { HookMap, HookName } from "../contract/hooks.ts";
 import type { Mode, Setup, Status, Task } from "../contract/setup.ts";
 import type { Awaitable } from "../contract/services.ts";
-import { abandonAttempt } from "../exchange/attempts.ts";
+import { abandonAttempt, hedge } from "../exchange/attempts.ts";
+import { answerEarly } from "../exchange/early.ts";
 import type { ActiveExchange } from "../exchange/exchange.ts";
 import { extraAttempt } from "../exchange/extra-attempts.ts";
 import type { RegisteredHook } from "./compile.ts";
@@ -38,6 +39,8 @@ export interface SetupContext {
   readonly services: ServiceTable;
   readonly random: () => number;
   readonly explain: Setup["explain"];
+  readonly reload: Setup["reload"];
+  readonly config: Setup["config"];
   readonly log: ConsolaInstance;
   readonly mode: Mode;
   readonly signal: AbortSignal;
@@ -53,6 +56,7 @@ const phases: readonly HookName[] = [
   "candidates",
   "upstreamRequest",
   "upstreamResponse",
+  "recover",
   "error",
   "attemptEnd",
   "end",
@@ -94,7 +98,11 @@ export function createSetup(registry: Registry, context: SetupContext): Setup {
     watchFile: (path) => void registry.files.add(path),
     attempt: (x, target, options) => extraAttempt(x, target, options, plugin),
     abandon: abandonAttempt,
+    hedge,
+    early: answerEarly,
     status: context.status,
+    reload: context.reload,
+    config: context.config,
     explain: context.explain,
     random: context.random,
     onLink: (task) => void registry.onLink.push({ plugin, task }),

@@ -4,6 +4,7 @@ import type { EventHandler } from "h3";
 import type { Route } from "../contract/route.ts";
 import { compile, type Phases } from "./compile.ts";
 import { createApp } from "./control.ts";
+import type { GateProvider } from "./gates.ts";
 import type { RelayProvider } from "./relay-chain.ts";
 import type { BodyNeed, Scope } from "./scope.ts";
 import type { ControlRoute } from "./setup.ts";
@@ -15,6 +16,7 @@ export interface Site {
   readonly phases: Phases;
   readonly defaultRoute: Route | undefined;
   readonly relays: readonly RelayProvider[];
+  readonly gates: readonly GateProvider[];
   readonly body: BodyNeed;
   /** Those it answers, in the order in which they are looked at. */
   readonly controlRoutes: readonly ControlRoute[];
@@ -57,6 +59,7 @@ export function createSite(options: SiteOptions): Site {
     phases,
     defaultRoute,
     relays: scopes.flatMap(({ services }) => services.providers("relay")),
+    gates: scopes.flatMap(({ services }) => services.providers("gate")),
     body: proxies ? bodyNeed(scopes) : { any: 0, json: false },
     controlRoutes,
     handler,

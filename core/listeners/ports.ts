@@ -2,6 +2,7 @@ import type { Server } from "node:http";
 import type { ListenerStatus, ProxyConfig } from "../contract/proxy.ts";
 import type { Condition } from "../contract/services.ts";
 import type { ProxyState } from "../proxy-state.ts";
+import { type ConnectionCounts, ConnectionLimit } from "../wire/connection-limit.ts";
 import { announceEnd, drain, endAll } from "../wire/drain.ts";
 import { type Acceptor, attach, type Attached, tune } from "../wire/server.ts";
 import { ListenError } from "./listen-fault.ts";
@@ -16,6 +17,7 @@ export class Ports {
   readonly #acceptor: Acceptor;
   readonly #condition: (listener: string) => Condition | undefined;
   readonly #attached: Set<Attached> = new Set();
+  readonly #limit: ConnectionLimit;
   readonly #main: { readonly options: PortOptions; readonly port: number }[] = [];
   readonly #listeners: Map<string, Listener> = new Map();
   /** Ends the drains of single listeners when the whole proxy closes. */
@@ -27,10 +29,11 @@ export class Ports {
     this.#state = state;
     this.#acceptor = acceptor;
     this.#condition = condition;
+    this.#limit = new ConnectionLimit(state.log);
   }
 
   attach(server: Server, name?: string): Attached {
-    const attached = attach(server, this.#acceptor, name);
+    const attached = attach(server, this.#acceptor, this.#limit, name);
     this.#attached.add(attached);
     return attached;
   }
@@ -55,6 +58,7 @@ export class Ports {
   /** Takes in what a reload changed. */
   configure(listeners: ProxyConfig["listeners"] = {}): void {
     for (const { server } of this.#attached) tune(server, this.#state.limits);
+    this.#limit.configure(this.#state.limits.connections);
     if (!this.#started) return;
     const kept = new Set(Object.keys(listeners).filter((name) => this.#isSame(name, listeners)));
     void this.#closeListeners([...this.#listeners.keys()].filter((name) => !kept.has(name)));
@@ -76,6 +80,11 @@ export class Ports {
     return [...main, ...[...this.#listeners.values()].map((listener) => listener.status())];
   }
 
+  connections(): ConnectionCounts {
+    const { open, most, dropped } = this.#limit;
+    return { open, most, dropped };
+  }
+
   /** Lets everything under way end, until the deadline or until `now` aborts. */
   async drain(deadline: number, now: AbortSignal): Promise<void> {
     const { limits, active } = this.#state;
@@ -85,6 +94,7 @@ export class Ports {
   }
 
   destroy(): void {
+    this.#limit.close();
     for (const attached of this.#attached) attached.destroy();
     // No drain of its own is under way any more, so that this waits for nothing.
     void this.#closeListeners([...this.#listeners.keys()]);

@@ -12,6 +12,10 @@ export class LedgerEntry implements TargetStats {
   readonly id: string;
   /** By reporter. */
   readonly verdicts: Map<string, Verdict> = new Map();
+  /** The least of what reporters say it can take at once. */
+  most = Infinity;
+  /** By reporter; undefined until one has said something. */
+  limits: Map<string, number> | undefined = undefined;
   /** Pools, over all generations, that hold the target. */
   holders = 0;
 
@@ -77,8 +81,9 @@ export class Ledger {
   down(id: string, reporter: string, reason: string, forMs?: number): void {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
+    const since = entry.verdicts.get(reporter)?.since ?? Date.now();
     this.#clear(entry, reporter);
-    const verdict: Verdict = { reporter, reason, until: forMs === undefined ? Infinity : Date.now() + forMs };
+    const verdict: Verdict = { reporter, reason, since, until: forMs === undefined ? Infinity : Date.now() + forMs };
     entry.verdicts.set(reporter, verdict);
     if (forMs !== undefined)
       this.#timers.set(
@@ -95,10 +100,24 @@ export class Ledger {
     this.#changed();
   }
 
+  /** How many attempts at once a reporter would have the target take; undefined: any number. */
+  limit(id: string, reporter: string, most: number | undefined): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    entry.limits ??= new Map();
+    if (most === undefined) entry.limits.delete(reporter);
+    else entry.limits.set(reporter, most);
+    entry.most = Math.min(Infinity, ...entry.limits.values());
+    if (this.#loadListeners.length > 0) this.#tellLoad(entry);
+  }
+
   /** A reporter that the new config does not have can never say up again: its verdicts go. */
   keepReporters(reporters: ReadonlySet<string>): void {
     let changed = false;
     for (const entry of this.#entries.values()) {
+      for (const reporter of entry.limits?.keys() ?? []) {
+        if (!reporters.has(reporter)) this.limit(entry.id, reporter, undefined);
+      }
       for (const reporter of entry.verdicts.keys()) {
         if (reporters.has(reporter)) continue;
         this.#clear(entry, reporter);

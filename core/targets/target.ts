@@ -69,9 +69,10 @@ export function dialerOf(target: Target): Dialer {
   return target instanceof PoolTarget ? target.connection.dialer : dialerFor(undefined, undefined);
 }
 
-/** Whether it may have one more attempt. */
-export function hasRoom({ live, maxConcurrency }: PoolTarget): boolean {
-  return live.inflight < maxConcurrency;
+/** Whether it may have one more attempt, by its `maxConcurrency` and what reporters say it can take. */
+export function hasRoom(target: Target): boolean {
+  const { live, maxConcurrency } = target as PoolTarget;
+  return live.inflight < maxConcurrency && live.inflight < live.most;
 }
 
 /** Where a target may be, for plugins that connect to it themselves; undefined: anywhere. */

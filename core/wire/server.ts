@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Limits } from "../contract/proxy.ts";
 import { onClientError } from "./client-error.ts";
 import { connectionClosed, established, openExchanges } from "./connection.ts";
+import type { ConnectionLimit } from "./connection-limit.ts";
 import { takeUpgrades } from "./upgrades.ts";
 
 /** Where a request came in. */
@@ -44,7 +45,7 @@ interface Tunable {
 }
 
 /** Sets the limits of a server and answers all that Node would answer, or drop, by itself. */
-export function attach(server: Server, acceptor: Acceptor, name = "main"): Attached {
+export function attach(server: Server, acceptor: Acceptor, limit: ConnectionLimit, name = "main"): Attached {
   const connections = new Set<Socket>();
   const raw = new Set<Socket>();
   const attached: Attached = {
@@ -57,6 +58,7 @@ export function attach(server: Server, acceptor: Acceptor, name = "main"): Attac
     stopListening: () => void NetServer.prototype.close.call(server),
     destroy() {
       for (const socket of raw) socket.destroy();
+      limit.forget(server);
       server.close(() => {}); // Only now: it ends the checker of slow requests.
     },
   };
@@ -92,8 +94,13 @@ export function attach(server: Server, acceptor: Acceptor, name = "main"): Attac
   server.on("connection", (socket: Socket) => {
     if (raw.has(socket)) return;
     raw.add(socket);
-    socket.once("close", () => raw.delete(socket));
+    limit.opened(server);
+    socket.once("close", () => {
+      raw.delete(socket);
+      limit.closed(server);
+    });
   });
+  limit.follow(server);
   return attached;
 }
 
@@ -105,6 +112,5 @@ export function tune(server: Server & Tunable, limits: Required<Limits>): void {
   // Node cuts off what is beyond its count without a word; ours is refused with a status.
   server.maxHeadersCount = 0;
   server.maxHeaderSize = limits.headers;
-  server.maxConnections = limits.connections > 0 ? limits.connections : Infinity;
   server.connectionsCheckingInterval = 1_000;
 }

@@ -1,8 +1,18 @@
 import { type ErrorCode, isProxyError, ProxyError } from "../errors.ts";
+import { areDescriptorsUsedUp, isShortage, shortages } from "./descriptors.ts";
+
+interface SystemError extends Error {
+  readonly code?: string;
+  readonly cause?: SystemError;
+  /** Of each address of a name. */
+  readonly errors?: readonly SystemError[];
+}
 
 function codeOf(error: Error): string {
-  const { code, cause } = error as Error & { code?: string; cause?: { code?: string } };
-  return code ?? cause?.code ?? "";
+  const { code, cause, errors } = error as SystemError;
+  // Where IPv6 is switched off, an address of it is not available, and says nothing of the others.
+  const telling = errors?.find((each) => !isShortage(String(each.code)));
+  return telling?.code ?? code ?? cause?.code ?? "";
 }
 
 /** Of OpenSSL and of X.509; EPROTO is what is no TLS at all. */
@@ -22,8 +32,18 @@ export const refusedStream = "REFUSED_STREAM";
 /** Why no connection came about. The request was not sent. */
 export function connectFault(error: Error, target: string): ProxyError {
   if (isProxyError(error)) return error;
-  const [code, message] = connectKind(codeOf(error));
+  const [code, message] = connectKind(toShortage(codeOf(error)));
   return new ProxyError(code, message, { target, phase: "connect", cause: error });
+}
+
+/** A resolver that can open no socket says that the name servers do not answer. */
+function toShortage(code: string): string {
+  const found = code.startsWith("EAI_") && areDescriptorsUsedUp() ? "EMFILE" : code;
+  if (isShortage(found)) {
+    shortages.count += 1;
+    shortages.last = found;
+  }
+  return found;
 }
 
 function connectKind(code: string): [ErrorCode, string] {
@@ -31,8 +51,7 @@ function connectKind(code: string): [ErrorCode, string] {
     return ["dns_error", "The upstream's name could not be resolved."];
   if (code === "UND_ERR_CONNECT_TIMEOUT" || code === "ETIMEDOUT")
     return ["connect_timeout", "The upstream did not take the connection in time."];
-  if (code === "EMFILE" || code === "ENFILE" || code === "EADDRNOTAVAIL")
-    return ["overloaded", "The proxy has no connection to spare."];
+  if (isShortage(code)) return ["overloaded", "The proxy has no connection to spare."];
   if (tlsCode.test(code)) return ["tls_error", "The upstream's TLS could not be trusted or understood."];
   if (unsendable.has(code)) return ["internal_error", "The request could not be sent."];
   return ["connect_failed", "The upstream could not be reached."];

@@ -111,7 +111,7 @@ test("reads targets, models and verdicts from the pools", () => {
     snapshot: { version: 1, all: [up, down], available: [up], disabled: [] },
     onChange() {},
     onLoad() {},
-    verdicts: (id) => (id === "down" ? [{ reporter: "probe", reason: "refused", until: Infinity }] : []),
+    verdicts: (id) => (id === "down" ? [{ reporter: "probe", reason: "refused", since: 0, until: Infinity }] : []),
   };
   expect(listTargets([pool])).toEqual([
     { pool: "default", id: "up", url: "http://up/v1", models: ["m"], up: true, reasons: [] },

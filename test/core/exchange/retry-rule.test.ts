@@ -22,6 +22,7 @@ async function failedOnce({ method = "GET", retry, targets: count = 2 }: Given =
   const x = await rehearsed(config, { method });
   x.target = at(routeOf(x).candidates());
   x.attempt = 1;
+  x.routed = x.route;
   return x;
 }
 
@@ -128,7 +129,7 @@ describe("the retry budget", () => {
     const allowed = (retrying: number, active: number): boolean => {
       proxy.retrying = retrying;
       proxy.active.size = active;
-      return mayRetry(x, "connect");
+      return mayRetry(x, "reset");
     };
     expect([allowed(2, 0), allowed(3, 0), allowed(3, 15), allowed(3, 16), allowed(19, 100), allowed(20, 100)]).toEqual([
       true,
@@ -141,11 +142,70 @@ describe("the retry budget", () => {
     proxy.active.size = 0;
   });
 
+  test("is nothing that a failed connect has to ask: it gave no upstream any work", async () => {
+    const x = await failedOnce();
+    x.generation.proxy.retrying = 1_000;
+    expect([mayRetry(x, "connect"), mayRetry(x, "reset")]).toEqual([true, false]);
+  });
+
+  test("saves up one retry for each five exchanges that went well without, and a hundred at most", async () => {
+    const x = await failedOnce();
+    const { proxy } = x.generation;
+    /** How many may be retried when more than a fifth of what is under way is being retried. */
+    const saved = (): number => {
+      let count = 0;
+      for (proxy.retrying = 1_000; mayRetry(x, "reset"); count++) proxy.countRetry();
+      return count;
+    };
+    for (let i = 0; i < 10; i++) proxy.countEnd(false, true);
+    expect(saved()).toBe(2);
+    for (let i = 0; i < 10_000; i++) proxy.countEnd(false, true);
+    expect(saved()).toBe(100);
+    expect(saved()).toBe(0);
+  });
+
+  test("saves up as many as are under way, where that is more", async () => {
+    const x = await failedOnce();
+    const { proxy } = x.generation;
+    proxy.active.size = 400;
+    for (let i = 0; i < 10_000; i++) proxy.countEnd(false, true);
+    proxy.active.size = 0;
+    let count = 0;
+    for (proxy.retrying = 1_000; mayRetry(x, "reset"); count++) proxy.countRetry();
+    expect(count).toBe(400);
+  });
+
+  test("saves nothing up by what failed", async () => {
+    const x = await failedOnce();
+    const { proxy } = x.generation;
+    for (let i = 0; i < 100; i++) proxy.countEnd(false, false);
+    proxy.retrying = 1_000;
+    expect(mayRetry(x, "reset")).toBe(false);
+  });
+
+  test("leaves what is saved up alone while a fifth is not reached", async () => {
+    const x = await failedOnce();
+    const { proxy } = x.generation;
+    for (let i = 0; i < 5; i++) proxy.countEnd(false, true);
+    proxy.countRetry();
+    proxy.retrying = 1_000;
+    expect(mayRetry(x, "reset")).toBe(true);
+  });
+
   test("is not asked again by an exchange that is in it", async () => {
     const x = await failedOnce({ targets: 3 });
     x.retried = true;
     x.generation.proxy.retrying = 1_000;
-    expect(mayRetry(x, "connect")).toBe(true);
+    expect(mayRetry(x, "reset")).toBe(true);
+  });
+});
+
+describe("an exchange that a plugin sent another way", () => {
+  test("has new attempts, and all targets of its new route, that of the failed attempt too", async () => {
+    const x = await failedOnce({ targets: 1 });
+    x.attempt = 3;
+    x.routed = undefined;
+    expect(mayRetry(x, "status", true)).toBe(true);
   });
 });
 

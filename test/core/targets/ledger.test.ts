@@ -206,3 +206,58 @@ test("whatever reporters say, a target has the last word of each of them", () =>
     }),
   );
 });
+
+describe("a verdict", () => {
+  test("is told since when it was said without a break, and not since it was last said", () => {
+    const ledger = ledgerOf("a");
+    const since = Date.now();
+    ledger.down("a", "probe", "refused");
+    vi.advanceTimersByTime(5_000);
+    ledger.down("a", "probe", "timed out");
+    expect(ledger.verdicts("a")).toEqual([{ reporter: "probe", reason: "timed out", since, until: Infinity }]);
+    ledger.up("a", "probe");
+    ledger.down("a", "probe", "refused");
+    expect(ledger.verdicts("a")).toMatchObject([{ since: since + 5_000 }]);
+  });
+});
+
+describe("what a target takes at once", () => {
+  test("is the least that a reporter says, and anything once none says a word", () => {
+    const ledger = ledgerOf();
+    const entry = ledger.hold("a");
+    const seen = [entry.most];
+    const say = (reporter: string, most: number | undefined): void => {
+      ledger.limit("a", reporter, most);
+      seen.push(entry.most);
+    };
+    say("one", 8);
+    say("two", 3);
+    say("two", undefined);
+    say("one", undefined);
+    expect(seen).toEqual([Infinity, 8, 3, 8, Infinity]);
+  });
+
+  test("is told to those who keep an order by load: there may be room now", () => {
+    const ledger = ledgerOf();
+    const entry = ledger.hold("a");
+    const told: unknown[] = [];
+    ledger.onLoad((live) => told.push(live));
+    ledger.limit("a", "one", 8);
+    expect(told).toEqual([entry]);
+  });
+
+  test("is forgotten with the reporter that the new config does not have", () => {
+    const ledger = ledgerOf();
+    const entry = ledger.hold("a");
+    ledger.limit("a", "old", 1);
+    ledger.limit("a", "new", 5);
+    ledger.keepReporters(new Set(["new"]));
+    expect(entry.most).toBe(5);
+  });
+
+  test("is nothing for a target that is not known", () => {
+    const ledger = ledgerOf();
+    ledger.limit("gone", "one", 1);
+    expect(ledger.hold("gone").most).toBe(Infinity);
+  });
+});
