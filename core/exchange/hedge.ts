@@ -20,7 +20,8 @@ export interface HedgeOptions {
 export function hedgeWith(given: Exchange, { pick, begin, onFailure }: HedgeOptions): boolean {
   const x = realExchange(given);
   const first = x.current;
-  if (first === undefined || !first.open || x.over || x.hedging || x.notes !== undefined) return false;
+  if (first === undefined || !first.open || x.over || x.notes !== undefined) return false;
+  if (x.rival !== undefined || x.hedging) return false;
   // A body that is streamed, and a connection that is taken over, can go to one target only.
   if ((x.hasBody && x.body === undefined) || x.tunnel !== undefined) return false;
   if (!mayRetry(x, "hedge")) return false;
