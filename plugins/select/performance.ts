@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { defineSelector, type Plugin, type Selector } from "../../core/index.ts";
-import { createBest, type Rate } from "./_best.ts";
+import type { Rate } from "./_best.ts";
+import { bySpeed } from "./_by-speed.ts";
 import { createPrices } from "./_price.ts";
 import { toScores } from "./_share.ts";
 import { createSpeeds, speedEntries } from "./_speed.ts";
@@ -68,8 +69,7 @@ export const performance: (options?: PerformanceOptions) => Plugin = defineSelec
       }
     };
     return {
-      pick: createBest(rate),
-      score: rate,
+      ...bySpeed(speeds, rate),
       explain(targets, x) {
         const dollars = new Float64Array(targets.length);
         prices.read(targets, x, dollars);
@@ -78,8 +78,6 @@ export const performance: (options?: PerformanceOptions) => Plugin = defineSelec
           return `${speeds.note(target)}; ${price}`;
         });
       },
-      update: speeds.update,
-      attemptEnd: speeds.attemptEnd,
     };
   },
 });

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { defineSelector, type Plugin, type Selector } from "../../core/index.ts";
-import { createBest, type Rate } from "./_best.ts";
-import { toScores } from "./_share.ts";
+import type { Rate } from "./_best.ts";
+import { bySpeed } from "./_by-speed.ts";
 import { createSpeeds, speedEntries } from "./_speed.ts";
 
 export interface ThroughputOptions {
@@ -36,12 +36,6 @@ export const throughput: (options?: ThroughputOptions) => Plugin = defineSelecto
       const { perToken, share } = speeds.read(targets, x);
       for (let i = 0; i < targets.length; i++) into[i] = (1000 / perToken[i]!) * share[i]!;
     };
-    return {
-      pick: createBest(rate),
-      score: rate,
-      explain: (targets, x) => toScores(targets, x, rate, speeds.note),
-      update: speeds.update,
-      attemptEnd: speeds.attemptEnd,
-    };
+    return bySpeed(speeds, rate);
   },
 });
