@@ -1,6 +1,7 @@
 import { roundRobin } from "plugboard/plugins/select/round-robin";
 import { expect, test } from "vitest";
 import { checkConfig } from "../../core/check.ts";
+import { fakeTimers } from "./fake-timers.ts";
 import { memUpstream } from "./mem-upstream.ts";
 import { hooks, quickPlugin } from "./quick-plugin.ts";
 
@@ -51,7 +52,8 @@ test("nothing is discovered, run or made ready, and all is closed again", async 
     proxy.onClose(() => void log.push("close"));
     proxy.signal.addEventListener("abort", () => void log.push("abort"));
   });
+  const clock = fakeTimers();
   await checkConfig({ plugins: [busy, memUpstream()] });
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await clock.pass(1_000);
   expect(log).toEqual(["setup in check", "abort", "close"]);
 });

@@ -95,8 +95,7 @@ test("reloads leave nothing behind but the last generation", { timeout: 20_000 }
   expect(makers(left)).toEqual([]);
 });
 
-test("a process ends by itself when its proxy is closed in the middle of everything", { timeout: 20_000 }, async () => {
-  const started = performance.now();
+test("a process ends by itself when its proxy is closed in the middle of everything", { timeout: 10_000 }, async () => {
   const { code, stdout } = await inChild(`${prelude}
     const slow = createServer((req, res) => void res.write("first"));
     await new Promise((resolve) => slow.listen(0, "127.0.0.1", resolve));
@@ -117,5 +116,4 @@ test("a process ends by itself when its proxy is closed in the middle of everyth
     slow.closeAllConnections();
     ${closeUpstream}`);
   expect([code, stdout.trim()]).toEqual([0, "cut"]);
-  expect(performance.now() - started).toBeLessThan(10_000);
 });

@@ -1,10 +1,12 @@
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, request as send } from "node:https";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect } from "node:tls";
 import { createProxy, type Plugin, type Proxy } from "plugboard";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { text } from "node:stream/consumers";
@@ -46,6 +48,7 @@ beforeAll(() => {
 
 interface Secure {
   readonly proxy: Proxy;
+  readonly port: number;
   readonly get: (path?: string, signal?: AbortSignal) => Promise<IncomingMessage>;
 }
 
@@ -58,6 +61,7 @@ async function secure(...plugins: Plugin[]): Promise<Secure> {
   const { port } = server.address() as AddressInfo;
   return {
     proxy,
+    port,
     get: (path = "/", signal) =>
       new Promise((resolve, reject) => {
         const options = { host: "127.0.0.1", port, path, ca: cert, agent: false, ...(signal && { signal }) } as const;
@@ -106,7 +110,7 @@ describe("a proxy on an https server", () => {
   test("lets what is under way end when it closes", async () => {
     const calls: MemCall[] = [];
     const begun = deferred();
-    const { proxy, get } = await secure(
+    const { proxy, port, get } = await secure(
       memUpstream((call) => {
         calls.push(call);
         call.sink.connected();
@@ -115,9 +119,13 @@ describe("a proxy on an https server", () => {
     );
     const answer = get().then(text, (error: unknown) => String(error));
     await begun.promise;
+    const idle = connect({ host: "127.0.0.1", port, ca: cert });
+    await once(idle, "secureConnect");
+    const idleEnds = once(idle, "close");
+    idle.resume();
     const closed = proxy.close({ deadline: 5_000 });
-    // A few rounds of the drain, which comes every 20 ms.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // The drain has come by when it has closed the connection on which nothing is under way.
+    await within(idleEnds, "an idle connection closes");
     for (const call of calls) sayOk(call);
     expect(await answer).toBe("mem://a");
     await closed;

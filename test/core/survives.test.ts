@@ -81,7 +81,8 @@ test("a listener of a pool that throws does not end the process", { timeout: 20_
     });
     const proxy = await createProxy({ plugins: [source()] });
     sinks[0].replace([{ url: "http://127.0.0.1:1" }]);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    while (proxy.pools()[0].snapshot.all.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
     console.log("targets:", proxy.pools()[0].snapshot.all.length);
     await proxy.close();
   `);
@@ -93,9 +94,11 @@ test("a caller without a port that cancels an answer does not end the process", 
   const { code, stdout } = await inChild(`
     import { createServer } from "node:http";
     import { createProxy, definePlugin } from "plugboard";
+    let leave;
+    const left = new Promise((resolve) => (leave = resolve));
     const upstream = createServer((req, res) => {
       const more = setInterval(() => res.write("more"), 5);
-      res.on("close", () => (clearInterval(more), console.log("the upstream was left")));
+      res.on("close", () => (clearInterval(more), console.log("the upstream was left"), leave()));
     });
     await new Promise((resolve) => upstream.listen(0, "127.0.0.1", resolve));
     const url = "http://127.0.0.1:" + upstream.address().port;
@@ -108,7 +111,8 @@ test("a caller without a port that cancels an answer does not end the process", 
     const reader = body.getReader();
     await reader.read();
     await reader.cancel();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    while (proxy.status().active > 0) await new Promise((resolve) => setImmediate(resolve));
+    await left;
     console.log("under way:", proxy.status().active);
     await proxy.close({ deadline: 0 });
     upstream.closeAllConnections();

@@ -1,9 +1,10 @@
-import { type Plugin, type TransportSink } from "plugboard";
+import type { Plugin } from "plugboard";
 import { describe, expect, test } from "vitest";
 import { outcomeLog } from "./exchange/outcome-log.ts";
 import { type MemCall, memUpstream, sayOk } from "./mem-upstream.ts";
 import { openProxy } from "./open-proxy.ts";
 import { hooks, quickPlugin } from "./quick-plugin.ts";
+import { eventually } from "../e2e/eventually.ts";
 import { get, postHead } from "../wire/messages.ts";
 import { answering } from "../wire/evil-upstream.ts";
 import { ok } from "../wire/messages.ts";
@@ -70,12 +71,10 @@ describe("a transport of a plugin's", () => {
 
   test("is told when the client does not keep up, and when it does again", async () => {
     const told: string[] = [];
-    let sink: TransportSink | undefined;
     const pausing = quickPlugin("pausing", (proxy) => {
       proxy.provide("transport", "pausing", {
         schemes: ["mem"],
         send(_target, _x, given) {
-          sink = given;
           given.connected();
           given.head(200, {});
           while (given.data(Buffer.alloc(64_000, "x")));
@@ -95,8 +94,7 @@ describe("a transport of a plugin's", () => {
     const client = await wire.client();
     client.pause();
     await client.send(get("/"));
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(sink).toBeDefined();
+    await eventually(() => expect(told[0]).toBe("pause"));
     client.resume();
     const response = await client.response();
     expect(response.ending).toBe("complete");
@@ -124,8 +122,7 @@ describe("a transport of a plugin's", () => {
     const wire = await openWire([], { plugins: [mem, log.plugin] });
     const client = await wire.client();
     await client.send(get("/"));
-    await client.send(""); // One turn, in which the request is read.
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await eventually(() => expect(calls).toHaveLength(1));
     client.destroy();
     await within(log.ended(1), "the exchange ends", 1_000);
     expect(calls[0]?.aborted).toBeInstanceOf(Error);

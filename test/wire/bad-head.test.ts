@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { get, message } from "./messages.ts";
-import { errorCode, openWire } from "./open-wire.ts";
+import { message } from "./messages.ts";
+import { errorCode, openAsked } from "./open-wire.ts";
 import { within } from "./waiting.ts";
 
 // What an upstream may answer that is no HTTP response.
@@ -35,11 +35,7 @@ const bad: readonly (readonly [what: string, bytes: string])[] = [
 ];
 
 test.each(bad)("%s: 502, nothing of it reaches the client, the connection is not used again", async (_what, bytes) => {
-  const wire = await openWire();
-  const client = await wire.client();
-  await client.send(get("/"));
-  const peer = await wire.upstream.accept();
-  await peer.request();
+  const { client, peer } = await openAsked();
   await peer.write(bytes);
   const response = await client.response();
   expect(response).toMatchObject({ status: 502, ending: "complete" });

@@ -1,8 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { definePlugin, type Plugin } from "plugboard";
+import { checkDeadlines } from "../../core/exchange/deadlines.ts";
+import type { ActiveExchange } from "../../core/exchange/exchange.ts";
+import { eventually } from "../e2e/eventually.ts";
 import { answering, type Script } from "./evil-upstream.ts";
-import { message, ok, okChunked, chunk, post, postHead } from "./messages.ts";
+import { firstExchange, hour } from "./first-exchange.ts";
+import { chunk, lastChunk, message, ok, okChunked, post, postHead } from "./messages.ts";
 import { errorCode, openWire, type Wire } from "./open-wire.ts";
+import type { RawClient } from "./raw-client.ts";
 import { recorder } from "./recorder.ts";
 import { within } from "./waiting.ts";
 
@@ -57,50 +62,110 @@ describe("a request body that is waited for in vain", () => {
   });
 });
 
-/** Sends pieces of a body, each when the limit is half over, and then says how the exchange went. */
-async function drip(wire: Wire, pieces: number): Promise<number> {
-  const client = await wire.client();
-  await client.send(postHead("/", pieces));
-  for (let piece = 0; piece < pieces; piece++) {
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    await client.send("x");
-  }
-  return (await client.response()).status;
+interface Begun {
+  readonly wire: Wire;
+  readonly client: RawClient;
+  readonly x: ActiveExchange;
 }
 
-describe("is not", () => {
-  test("one that comes slowly", async () => {
-    const wire = await openWire(answering(ok()), { limits: { bodyIdle: 300 } });
-    expect(await drip(wire, 8)).toBe(200);
+interface BeginOptions {
+  readonly script?: Script;
+  readonly plugins?: readonly Plugin[];
+  readonly bodyIdle?: number;
+}
+
+/** Sends this to a proxy that waits an hour for a body, and for everything else without an end. */
+async function begin(bytes: string, { script, plugins = [], bodyIdle = hour }: BeginOptions = {}): Promise<Begun> {
+  const first = firstExchange();
+  const timeouts = { connect: 0, headers: 0, idle: 0 };
+  const wire = await openWire(script, { limits: { bodyIdle }, timeouts, plugins: [...plugins, first.plugin] });
+  const client = await wire.client();
+  void client.send(bytes);
+  return { wire, client, x: await first.begun() };
+}
+
+/** Looks at the exchange as the proxy does when nothing has come for that hour. */
+function lookAnHourLater(x: ActiveExchange): void {
+  checkDeadlines(x, performance.now() + hour);
+}
+
+const isWaitedFor = (x: ActiveExchange): Promise<void> => eventually(() => expect(x.bodyAt).toBeGreaterThan(0));
+
+describe("after the time is over", () => {
+  test("a body that is waited for is given up", async () => {
+    const { client, x } = await begin(postHead("/", 10) + "hello");
+    await isWaitedFor(x);
+    lookAnHourLater(x);
+    expect((await within(client.response(), "the answer")).status).toBe(408);
   });
 
-  test("one that the upstream does not take", async () => {
-    const slow: Script = async (peer) => {
-      peer.stopReading();
-      await new Promise((resolve) => setTimeout(resolve, 400));
-      peer.startReading();
-      await peer.request();
-      await peer.write(ok());
-    };
-    const wire = await openWire(slow, { limits });
-    expect((await wire.exchange(post("/", "x".repeat(8_000_000)))).status).toBe(200);
+  test("a body that the upstream does not take is not", async () => {
+    const { wire, client, x } = await begin(post("/", "x".repeat(32_000_000)), {
+      script: (peer) => peer.stopReading(),
+    });
+    await eventually(() => {
+      expect(x.bytesIn).toBeGreaterThan(0);
+      expect(x.bodyAt).toBe(0);
+    });
+    expect(x.req.complete).toBe(false);
+    lookAnHourLater(x);
+    const peer = await wire.upstream.accept();
+    peer.startReading();
+    expect((await peer.request()).ending).toBe("complete");
+    await peer.write(ok());
+    expect((await client.response()).status).toBe(200);
   });
 
-  test("one that was answered already", async () => {
-    const early: Script = async (peer) => {
-      await peer.head();
-      await peer.write(okChunked() + chunk("early"));
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      await peer.write("0\r\n\r\n");
-    };
-    const wire = await openWire(early, { limits });
-    const client = await wire.client();
-    await client.send(postHead("/", 10) + "hello");
-    expect(await client.response()).toMatchObject({ status: 200, text: "early", ending: "complete" });
+  test("a body whose answer is on its way is not", async () => {
+    const { wire, client, x } = await begin(postHead("/", 10) + "hello");
+    const peer = await wire.upstream.accept();
+    await peer.head();
+    await peer.write(okChunked() + chunk("early"));
+    const answer = await client.head();
+    await isWaitedFor(x);
+    lookAnHourLater(x);
+    await peer.write(lastChunk);
+    expect(await answer.whole()).toMatchObject({ status: 200, text: "early", ending: "complete" });
   });
 
-  test("limited where the limit is 0", async () => {
-    const wire = await openWire(answering(ok()), { limits: { bodyIdle: 0 } });
-    expect(await drip(wire, 3)).toBe(200);
+  test("a body is not where the limit is 0", async () => {
+    const { client, x } = await begin(postHead("/", 10) + "hello", { script: answering(ok()), bodyIdle: 0 });
+    await isWaitedFor(x);
+    lookAnHourLater(x);
+    await client.send("world");
+    expect((await client.response()).status).toBe(200);
+  });
+});
+
+describe("each piece begins the time anew", () => {
+  /** Sends a piece of the body of somebody who was waited for from the beginning of the process. */
+  async function sendLate({ client, x }: Begun): Promise<void> {
+    x.bodyAt = 1;
+    await client.send("x");
+    await eventually(() => expect(x.bodyAt).toBeGreaterThan(1));
+  }
+
+  test("of a body on its way to the upstream", async () => {
+    const begun = await begin(postHead("/", 4) + "x");
+    const { wire, client } = begun;
+    const peer = await wire.upstream.accept();
+    const request = await peer.head();
+    for (let piece = 1; piece < 3; piece++) {
+      await request.next();
+      await sendLate(begun);
+    }
+    await client.send("x");
+    expect((await request.whole()).ending).toBe("complete");
+    await peer.write(ok());
+    expect((await client.response()).status).toBe(200);
+  });
+
+  test("of a body that a plugin wants whole", async () => {
+    const begun = await begin(postHead("/", 4) + "x", { script: answering(ok()), plugins: [reader()] });
+    const { client, x } = begun;
+    await eventually(() => expect(x.bytesIn).toBe(1));
+    for (let piece = 1; piece < 3; piece++) await sendLate(begun);
+    await client.send("x");
+    expect((await client.response()).status).toBe(200);
   });
 });

@@ -4,9 +4,9 @@ import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { definePlugin } from "plugboard";
 import { answering } from "./evil-upstream.ts";
-import { chunk, get, message, ok, okEvents, postHead } from "./messages.ts";
-import { errorCode, openWire, type Wire } from "./open-wire.ts";
-import type { RawClient } from "./raw-client.ts";
+import { expectWaitRenewed, firstExchange, hour } from "./first-exchange.ts";
+import { chunk, get, lastChunk, message, ok, okEvents, postHead } from "./messages.ts";
+import { errorCode, openAsked, openWire } from "./open-wire.ts";
 import { recorder } from "./recorder.ts";
 import { within } from "./waiting.ts";
 
@@ -57,11 +57,7 @@ describe("connect", () => {
 describe("headers", () => {
   test("an upstream that does not answer in time: 504 upstream_timeout, its connection closes", async () => {
     const seen = recorder();
-    const wire = await openWire(undefined, { timeouts: { headers: 100 }, plugins: [seen.plugin] });
-    const client = await wire.client();
-    await client.send(get("/"));
-    const peer = await wire.upstream.accept();
-    await peer.request();
+    const { client, peer } = await openAsked({ timeouts: { headers: 100 }, plugins: [seen.plugin] });
     const response = await client.response();
     expect(response.status).toBe(504);
     expect(errorCode(response)).toBe("upstream_timeout");
@@ -71,36 +67,28 @@ describe("headers", () => {
   });
 
   test("half a head is no answer", async () => {
-    const wire = await openWire(undefined, { timeouts: { headers: 100 } });
-    const client = await wire.client();
-    await client.send(get("/"));
-    const peer = await wire.upstream.accept();
-    await peer.request();
+    const { client, peer } = await openAsked({ timeouts: { headers: 100 } });
     await peer.write("HTTP/1.1 200 OK\r\nX-A:");
     expect(errorCode(await client.response())).toBe("upstream_timeout");
   });
 
   test("a slow upload does not count", async () => {
-    const wire = await openWire(
-      answering((request) => ok(request.text)),
-      { timeouts: { headers: 200 } },
-    );
+    const { plugin, begun } = firstExchange();
+    const wire = await openWire(undefined, { timeouts: { headers: hour }, plugins: [plugin] });
     const client = await wire.client();
-    await client.send(postHead("/", 6));
-    for (let byte = 0; byte < 6; byte++) {
-      await new Promise((resolve) => setTimeout(resolve, 60));
-      await client.send("a");
+    await client.send(postHead("/", 4) + "a");
+    const peer = await wire.upstream.accept();
+    const request = await peer.head();
+    const x = await begun();
+    for (let piece = 1; piece < 4; piece++) {
+      await request.next();
+      await expectWaitRenewed(x, () => client.send("a"));
     }
-    expect(await client.response()).toMatchObject({ status: 200, text: "aaaaaa" });
+    expect((await request.whole()).ending).toBe("complete");
+    await peer.write(ok());
+    expect((await client.response()).status).toBe(200);
   });
 });
-
-async function streaming(idle: number): Promise<{ wire: Wire; client: RawClient }> {
-  const wire = await openWire(undefined, { timeouts: { idle } });
-  const client = await wire.client();
-  await client.send(get("/"));
-  return { wire, client };
-}
 
 describe("idle", () => {
   test.each([
@@ -108,9 +96,7 @@ describe("idle", () => {
     ["a body with a length", message(["HTTP/1.1 200 OK", "Content-Length: 100"], "half")],
     ["a body that has not begun", okEvents()],
   ])("%s that falls silent is cut, and does not look whole", async (_what, bytes) => {
-    const { wire, client } = await streaming(150);
-    const peer = await wire.upstream.accept();
-    await peer.request();
+    const { client, peer } = await openAsked({ timeouts: { idle: 150 } });
     await peer.write(bytes);
     const response = await client.response();
     expect(response.status).toBe(200);
@@ -118,17 +104,18 @@ describe("idle", () => {
     await within(peer.ending, "the upstream's connection closes");
   });
 
-  test("each byte begins the wait anew", async () => {
-    const { wire, client } = await streaming(300);
-    const peer = await wire.upstream.accept();
-    await peer.request();
+  test("each piece begins the wait anew", async () => {
+    const { plugin, begun } = firstExchange();
+    const { client, peer } = await openAsked({ timeouts: { idle: hour }, plugins: [plugin] });
     await peer.write(okEvents());
-    for (let index = 0; index < 6; index++) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      await peer.write(chunk(": still here\n\n"));
+    const response = await client.head();
+    const x = await begun();
+    for (let piece = 0; piece < 3; piece++) {
+      await expectWaitRenewed(x, () => peer.write(chunk(": still here\n\n")));
+      await response.next();
     }
-    await peer.write("0\r\n\r\n");
-    expect((await client.response()).ending).toBe("complete");
+    await peer.write(lastChunk);
+    expect((await response.whole()).ending).toBe("complete");
   });
 });
 
@@ -141,11 +128,7 @@ describe("total", () => {
   });
 
   test("a stream that goes on for longer is cut, and does not look whole", async () => {
-    const wire = await openWire(undefined, { timeouts: { total: 200 } });
-    const client = await wire.client();
-    await client.send(get("/"));
-    const peer = await wire.upstream.accept();
-    await peer.request();
+    const { client, peer } = await openAsked({ timeouts: { total: 200 } });
     await peer.write(okEvents());
     const late = setInterval(() => void peer.write(chunk("data: 1\n\n")), 20);
     await within(peer.ending, "the upstream's connection closes");
@@ -163,11 +146,7 @@ describe("total", () => {
 
 test("a client that stops reading for longer than limits.writeStall is cut, and so is its upstream", async () => {
   const seen = recorder();
-  const wire = await openWire(undefined, { limits: { writeStall: 200 }, plugins: [seen.plugin] });
-  const client = await wire.client();
-  await client.send(get("/"));
-  const peer = await wire.upstream.accept();
-  await peer.request();
+  const { client, peer } = await openAsked({ limits: { writeStall: 200 }, plugins: [seen.plugin] });
   await peer.write(message(["HTTP/1.1 200 OK", "Content-Length: 1000000000"]));
   await client.head();
   client.pause();

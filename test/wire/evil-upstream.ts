@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { ConnectionEnded, readBytes, type ByteReader, type Ending } from "./byte-reader.ts";
 import { framingOf, readAll, readBody, readHead, type Body, type Framing, type Head } from "./http1.ts";
+import { writeBytes } from "./write-bytes.ts";
 
 /** A request whose body may still be coming. */
 export interface OpenRequest extends Head, Body {
@@ -138,7 +139,7 @@ function connectionOf(socket: Socket, requests: OpenRequest[]): Peer {
     ending: reader.ending,
     head,
     request: async () => (await head()).whole(),
-    write: (bytes) => write(socket, bytes),
+    write: (bytes) => writeBytes(socket, bytes),
     async halfClose() {
       await arrived();
       socket.end();
@@ -159,16 +160,6 @@ function connectionOf(socket: Socket, requests: OpenRequest[]): Peer {
 /** An RST in the same tick as a write takes back bytes that the kernel has not yet delivered. */
 function arrived(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 5));
-}
-
-function write(socket: Socket, bytes: string | Uint8Array): Promise<void> {
-  return new Promise((resolve) => {
-    socket.once("close", resolve);
-    socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes, () => {
-      socket.off("close", resolve);
-      resolve();
-    });
-  });
 }
 
 async function readRequest(reader: ByteReader): Promise<OpenRequest> {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { answering } from "./evil-upstream.ts";
 import { chunk, get, message, ok, okChunked } from "./messages.ts";
-import { errorCode, openWire } from "./open-wire.ts";
+import { errorCode, openAsked, openWire } from "./open-wire.ts";
 
 // What comes before and after a response: 1xx and trailers.
 
@@ -9,11 +9,7 @@ describe("informational responses", () => {
   const hints = message(["HTTP/1.1 103 Early Hints", "Link: </a>; rel=preload"]);
 
   test("103 is forwarded at once", async () => {
-    const wire = await openWire();
-    const client = await wire.client();
-    await client.send(get("/"));
-    const peer = await wire.upstream.accept();
-    await peer.request();
+    const { client, peer } = await openAsked();
     await peer.write(hints);
     expect(await client.reader.line()).toBe("HTTP/1.1 103 Early Hints");
     while ((await client.reader.line()) !== "");

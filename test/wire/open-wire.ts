@@ -2,7 +2,7 @@ import { createProxy, definePlugin, type Proxy, type ProxyConfig, type TargetSpe
 import { staticTargets } from "plugboard/plugins/discovery/static-targets";
 import { roundRobin } from "plugboard/plugins/select/round-robin";
 import { expect, onTestFinished } from "vitest";
-import { evilUpstream, type EvilUpstream, type Script } from "./evil-upstream.ts";
+import { evilUpstream, type EvilUpstream, type Peer, type Script } from "./evil-upstream.ts";
 import { get } from "./messages.ts";
 import { rawClient, type RawClient, type RawResponse } from "./raw-client.ts";
 import { at } from "./waiting.ts";
@@ -82,6 +82,23 @@ export async function openWire(
       return opened.response(to);
     },
   };
+}
+
+export interface Asked {
+  readonly wire: Wire;
+  readonly client: RawClient;
+  /** The upstream's end. */
+  readonly peer: Peer;
+}
+
+/** The same, with a request for `/` that its upstream has taken and does not answer by itself. */
+export async function openAsked(options?: WireOptions): Promise<Asked> {
+  const wire = await openWire(undefined, options);
+  const client = await wire.client();
+  await client.send(get("/"));
+  const peer = await wire.upstream.accept();
+  await peer.request();
+  return { wire, client, peer };
 }
 
 /** Sends one more request and expects it to be the first thing that any upstream ever saw. */

@@ -1,6 +1,7 @@
-import { connect, type Socket } from "node:net";
+import { connect } from "node:net";
 import { readBytes, type ByteReader, type Ending } from "./byte-reader.ts";
 import { framingOf, readAll, readBody, readHead, type Body, type Chunk, type Framing, type Head } from "./http1.ts";
+import { writeBytes } from "./write-bytes.ts";
 
 /** A response whose body may still be coming. */
 export interface OpenResponse extends Head, Body {
@@ -55,7 +56,7 @@ export async function rawClient(port: number): Promise<RawClient> {
     localPort: socket.localPort ?? 0,
     reader,
     ending: reader.ending,
-    send: (bytes) => write(socket, bytes),
+    send: (bytes) => writeBytes(socket, bytes),
     head,
     response: async (to) => (await head(to)).whole(),
     pause: () => void socket.pause(),
@@ -64,17 +65,6 @@ export async function rawClient(port: number): Promise<RawClient> {
     reset: () => void socket.resetAndDestroy(),
     destroy: () => void socket.destroy(),
   };
-}
-
-function write(socket: Socket, bytes: string | Uint8Array): Promise<void> {
-  return new Promise((resolve) => {
-    // A peer that is gone is an ending, seen by the reader; the callback alone would leave the writer hanging.
-    socket.once("close", resolve);
-    socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes, () => {
-      socket.off("close", resolve);
-      resolve();
-    });
-  });
 }
 
 async function readResponse(reader: ByteReader, to: string): Promise<OpenResponse> {

@@ -3,16 +3,12 @@ import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { answering } from "./evil-upstream.ts";
 import { chunk, get, lastChunk, message, ok, okChunked, okEvents } from "./messages.ts";
-import { openWire } from "./open-wire.ts";
+import { openAsked, openWire } from "./open-wire.ts";
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 test("each chunk is forwarded before the next one is there", async () => {
-  const wire = await openWire();
-  const client = await wire.client();
-  await client.send(get("/"));
-  const peer = await wire.upstream.accept();
-  await peer.request();
+  const { client, peer } = await openAsked();
   await peer.write(okEvents());
   const response = await client.head();
   for (let index = 0; index < 20; index++) {

@@ -1,18 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { answering } from "./evil-upstream.ts";
 import { chunk, get, lastChunk, message, ok, okEvents, postHead } from "./messages.ts";
-import { openWire } from "./open-wire.ts";
+import { openAsked, openWire } from "./open-wire.ts";
 import { within } from "./waiting.ts";
 
 const ok200 = "HTTP/1.1 200 OK";
 
 describe("time", () => {
   test("headers are forwarded when they arrive, not with the first byte of the body", async () => {
-    const wire = await openWire();
-    const client = await wire.client();
-    await client.send(get("/"));
-    const peer = await wire.upstream.accept();
-    await peer.request();
+    const { client, peer } = await openAsked();
     await peer.write(okEvents());
     const response = await within(client.head(), "the head arrives");
     expect(response.get("content-type")).toBe("text/event-stream");
@@ -21,11 +17,7 @@ describe("time", () => {
   });
 
   test("headers with a length too", async () => {
-    const wire = await openWire();
-    const client = await wire.client();
-    await client.send(get("/"));
-    const peer = await wire.upstream.accept();
-    await peer.request();
+    const { client, peer } = await openAsked();
     await peer.write(message([ok200, "Content-Length: 5"]));
     const response = await within(client.head(), "the head arrives");
     await peer.write("hello");

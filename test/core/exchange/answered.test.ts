@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { postHead } from "../../wire/messages.ts";
 import { openWire, type Wire, type WireOptions } from "../../wire/open-wire.ts";
-import { deferred, within } from "../../wire/waiting.ts";
+import { counter, deferred, within } from "../../wire/waiting.ts";
 import { memUpstream } from "../mem-upstream.ts";
 import { hooks } from "../quick-plugin.ts";
 import { type OutcomeLog, outcomeLog } from "./outcome-log.ts";
@@ -61,18 +61,26 @@ test("a request that was too late is not sent when a plugin is ready with it aft
 
 test("a request that was too late while it waited for another attempt gets none", async () => {
   const log = outcomeLog();
+  const refused = counter();
   const refuse = memUpstream(
-    ({ sink }) => sink.error(new Error("refused")),
+    ({ sink }) => {
+      sink.error(new Error("refused"));
+      refused.add();
+    },
     ["a", "b", "c"].map((id) => ({ url: `mem://${id}` })),
   );
   const wire = await openWire([], { timeouts: { total: 100 }, plugins: [refuse, log.plugin] });
   const client = await wire.client();
-  // No pause before the second attempt, and 200 ms before the third.
-  vi.spyOn(Math, "random").mockImplementation(() => (log.attempts.length < 2 ? 0 : 4));
-  onTestFinished(() => void vi.restoreAllMocks());
+  // The pauses before another attempt are over when the test says so.
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
   await client.send(postHead("/late", 10) + "hello");
+  await refused.reached(1);
+  vi.advanceTimersToNextTimer();
+  await refused.reached(2);
   expect((await client.head()).status).toBe(504);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  vi.advanceTimersToNextTimer();
+  vi.useRealTimers();
   await client.send("hello");
   await within(log.ended(1), "the exchange ends");
   expect(log.attempts.map(({ kind }) => kind)).toEqual(["connect", "connect"]);

@@ -1,5 +1,6 @@
 import { createProxy, type Plugin } from "plugboard";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { fakeTimers } from "../fake-timers.ts";
 import { keptLog } from "../kept-log.ts";
 import { memUpstream } from "../mem-upstream.ts";
 import { openProxy } from "../open-proxy.ts";
@@ -117,14 +118,16 @@ describe("closing", () => {
   });
 
   test("stops tasks: none runs after it", async () => {
+    const clock = fakeTimers();
     let runs = 0;
     const proxy = await createProxy({
-      plugins: [quickPlugin("p", (setup) => setup.every(1, () => void (runs += 1), { immediate: true }))],
+      plugins: [quickPlugin("p", (setup) => setup.every(10, () => void (runs += 1), { immediate: true }))],
     });
+    await clock.pass(10);
+    expect(runs).toBe(2);
     await proxy.close();
-    const before = runs;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(runs).toBe(before);
+    await clock.pass(1_000);
+    expect(runs).toBe(2);
   });
 
   test("ends a reload that waits for something: the signal tells it", async () => {

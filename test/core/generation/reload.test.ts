@@ -1,4 +1,4 @@
-import { createProxy, type Plugin, type Proxy, type ProxyConfig } from "plugboard";
+import { createProxy, type Plugin, type Proxy, type ProxyConfig, type Reporter } from "plugboard";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { memUpstream, sayOk } from "../mem-upstream.ts";
 import { openProxy } from "../open-proxy.ts";
@@ -31,6 +31,24 @@ function circle(name: string, other: string): Plugin {
   return quickPlugin(name, () => ({ request: { handler: () => {}, after: [other] } }));
 }
 
+interface Probed {
+  readonly plugins: readonly Plugin[];
+  /** What the reporter of a generation says of the target. */
+  say(generation: number, what: "down" | "up"): void;
+}
+
+function probed(): Probed {
+  const reporters: Reporter[] = [];
+  const probe = quickPlugin("probe", (proxy) => void reporters.push(proxy.reporter("probe")));
+  return {
+    plugins: [mem, probe],
+    say(generation, what) {
+      if (what === "up") reporters[generation]?.up("mem://a");
+      else reporters[generation]?.down("mem://a", "broken");
+    },
+  };
+}
+
 describe("a reload that fails leaves the running generation as it is", () => {
   test.each(failures)("%s", async (_what, config, message) => {
     const proxy = await openProxy({ plugins: [mem] });
@@ -59,37 +77,29 @@ describe("a reload that fails leaves the running generation as it is", () => {
   });
 
   test("what it said under a name that the running one uses is forgotten too", async () => {
-    const reporters: ((what: "down" | "up") => void)[] = [];
-    const probe = quickPlugin("probe", (proxy) => {
-      const reporter = proxy.reporter("probe");
-      reporters.push((what) => (what === "up" ? reporter.up("mem://a") : reporter.down("mem://a", "broken")));
-    });
+    const { say, plugins } = probed();
     const doomed = quickPlugin("doomed", (proxy) =>
       proxy.onReady(() => {
-        reporters[1]?.("down");
+        say(1, "down");
         boom();
       }),
     );
-    const proxy = await openProxy({ plugins: [mem, probe] });
-    await expect(proxy.reload({ plugins: [mem, probe, doomed] })).rejects.toThrow("boom");
+    const proxy = await openProxy({ plugins });
+    await expect(proxy.reload({ plugins: [...plugins, doomed] })).rejects.toThrow("boom");
     expect(proxy.pools()[0]?.verdicts("mem://a")).toEqual([]);
   });
 
   test("what the running one said is not taken back by it", async () => {
-    const reporters: ((what: "down" | "up") => void)[] = [];
-    const probe = quickPlugin("probe", (proxy) => {
-      const reporter = proxy.reporter("probe");
-      reporters.push((what) => (what === "up" ? reporter.up("mem://a") : reporter.down("mem://a", "broken")));
-    });
+    const { say, plugins } = probed();
     const doomed = quickPlugin("doomed", (proxy) =>
       proxy.onReady(() => {
-        reporters[1]?.("up");
+        say(1, "up");
         boom();
       }),
     );
-    const proxy = await openProxy({ plugins: [mem, probe] });
-    reporters[0]?.("down");
-    await expect(proxy.reload({ plugins: [mem, probe, doomed] })).rejects.toThrow("boom");
+    const proxy = await openProxy({ plugins });
+    say(0, "down");
+    await expect(proxy.reload({ plugins: [...plugins, doomed] })).rejects.toThrow("boom");
     expect(proxy.pools()[0]?.verdicts("mem://a")).toMatchObject([{ reporter: "probe", reason: "broken" }]);
   });
 

@@ -40,15 +40,7 @@ describe("files that change", () => {
   });
 
   test("are taken in when the link that leads to all of them is swapped, as for a mounted secret", async () => {
-    const folder = newFolder();
-    const at = (...names: string[]): string => join(folder, ...names);
-    for (const [version, certificate] of [
-      ["1", one],
-      ["2", other],
-    ] as const) {
-      mkdirSync(at(version));
-      write({ cert: at(version, "tls.crt"), key: at(version, "tls.key") }, certificate);
-    }
+    const at = versions("tls.crt", "tls.key");
     symlinkSync("1", at("..data"));
     for (const name of ["tls.crt", "tls.key"]) symlinkSync(join("..data", name), at(name));
     const kept = await secured({ cert: at("tls.crt"), key: at("tls.key") });
@@ -61,15 +53,7 @@ describe("files that change", () => {
   test("are taken in where nothing tells of a change, when it is time to look again", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
     onTestFinished(() => void vi.useRealTimers());
-    const folder = newFolder();
-    const at = (...names: string[]): string => join(folder, ...names);
-    for (const [version, certificate] of [
-      ["1", one],
-      ["2", other],
-    ] as const) {
-      mkdirSync(at(version));
-      write({ cert: at(version, "cert.pem"), key: at(version, "key.pem") }, certificate);
-    }
+    const at = versions("cert.pem", "key.pem");
     symlinkSync("1", at("current"));
     const files = { cert: at("current", "cert.pem"), key: at("current", "key.pem") };
     const kept = await secured(files);
@@ -135,6 +119,17 @@ describe("files that change", () => {
     expect(kept.lines).toHaveLength(3);
   });
 });
+
+/** Two folders beside each other, each with a certificate and its key by these names. */
+function versions(cert: string, key: string): (...names: string[]) => string {
+  const folder = newFolder();
+  const at = (...names: string[]): string => join(folder, ...names);
+  for (const [version, certificate] of Object.entries({ 1: one, 2: other })) {
+    mkdirSync(at(version));
+    write({ cert: at(version, cert), key: at(version, key) }, certificate);
+  }
+  return at;
+}
 
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "plugboard-tls-"));

@@ -1,23 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { mkdir, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { describe, expect, test } from "vitest";
 import { fileTargets } from "plugboard/plugins/discovery/file-targets";
 import { discoveryOf, fakeSink } from "plugboard/testing";
 import { checkConfig } from "../../../core/check.ts";
 import { explainConfig } from "../../../core/explain/explain.ts";
-
-const directory = await mkdtemp(join(tmpdir(), "file-targets-"));
-afterAll(() => rm(directory, { recursive: true }));
-
-let files = 0;
-
-/** A file of its own for each test. */
-async function fileOf(text: string, extension = "json"): Promise<string> {
-  const file = join(directory, `${++files}.${extension}`);
-  await writeFile(file, text);
-  return file;
-}
+import { directory, fileOf } from "./target-files.ts";
 
 describe("a start is refused, with all that is wrong, for", () => {
   const refused: readonly (readonly [what: string, extension: string, text: string, says: string])[] = [
@@ -57,7 +45,7 @@ describe("a start is refused, with all that is wrong, for", () => {
   for (const [what, extension, text, says] of refused) {
     test(`${what} (${extension})`, async () => {
       const path = await fileOf(text, extension);
-      await expect(checkConfig({ plugins: [fileTargets({ path })] })).rejects.toThrow(`${files}.${extension}${says}`);
+      await expect(checkConfig({ plugins: [fileTargets({ path })] })).rejects.toThrow(`${basename(path)}${says}`);
     });
   }
 

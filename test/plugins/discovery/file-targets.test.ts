@@ -1,25 +1,13 @@
 import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { basename, join } from "node:path";
+import { describe, expect, test } from "vitest";
 import type { TargetSpec } from "plugboard";
 import { fileTargets } from "plugboard/plugins/discovery/file-targets";
 import { staticTargets } from "plugboard/plugins/discovery/static-targets";
 import { testDiscovery, testPlugin } from "plugboard/testing";
 import { eventually } from "../../e2e/eventually.ts";
 import { idsOf, openConfig, openProxy } from "./opened.ts";
-
-const directory = await mkdtemp(join(tmpdir(), "file-targets-"));
-afterAll(() => rm(directory, { recursive: true }));
-
-let files = 0;
-
-/** A file of its own for each test. */
-async function fileOf(text: string, extension = "json"): Promise<string> {
-  const file = join(directory, `${++files}.${extension}`);
-  await writeFile(file, text);
-  return file;
-}
+import { directory, fileOf } from "./target-files.ts";
 
 const full: TargetSpec = {
   id: "gpu-1",
@@ -167,7 +155,7 @@ test("after the interval a change is seen that no event told of", async () => {
 
 test("the status names the file, the place and what to do while it is wrong", async () => {
   const file = await fileOf("- http://127.0.0.1:1", "yaml");
-  const name = `${files}.yaml`;
+  const name = basename(file);
   const proxy = await openProxy(fileTargets({ path: file, interval: 20 }));
   await writeFile(file, "- http://127.0.0.1:1\n- url: http://127.0.0.1:2\n  wieght: 3\n- 7\n");
   await eventually(() =>

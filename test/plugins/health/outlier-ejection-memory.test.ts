@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { eventually } from "../../e2e/eventually.ts";
-import { hold, onTrial, outliers, says } from "./outliers.ts";
+import { heldTrial, onTrial, outliers, says } from "./outliers.ts";
 
 test("a reload begins no count anew", async () => {
   const proxy = await outliers(["a", "b"], { consecutive: 3 });
@@ -12,17 +12,12 @@ test("a reload begins no count anew", async () => {
 });
 
 test("a target is out, and on trial, over a reload", async () => {
-  let time = 0;
-  const proxy = await onTrial({ now: () => time });
-  const held = hold(proxy, "a");
-  time = 1_000;
-  const trial = proxy.ask("a");
-  await eventually(() => expect(held).toHaveLength(1));
+  const proxy = await heldTrial();
   await proxy.proxy.reload();
   await proxy.askTimes("a", 5);
   expect(proxy.got.get("a")).toBe(2);
-  held[0]?.end();
-  await trial;
+  proxy.held[0]?.end();
+  await proxy.trial;
   proxy.answers.delete("a");
   await proxy.ask("a");
   expect(proxy.got.get("a")).toBe(3);
@@ -45,20 +40,15 @@ test("a target that left and came back begins anew", async () => {
 });
 
 test("selectors get the pool's own list while nobody is on trial, and one list while somebody is", async () => {
-  let time = 0;
-  const proxy = await onTrial({ now: () => time });
-  const held = hold(proxy, "a");
-  time = 1_000;
-  const trial = proxy.ask("a");
-  await eventually(() => expect(held).toHaveLength(1));
+  const proxy = await heldTrial();
   const from = proxy.lists.length;
   await proxy.askTimes("a", 3);
   const lists = proxy.lists.slice(from);
   expect(new Set(lists).size).toBe(1);
   expect(lists[0]?.map(({ id }) => id)).toEqual(["b"]);
   expect(Object.isFrozen(lists[0])).toBe(true);
-  held[0]?.end();
-  await trial;
+  proxy.held[0]?.end();
+  await proxy.trial;
   proxy.answers.delete("a");
   await proxy.askTimes("a", 2);
   expect(new Set(proxy.lists.slice(-2)).size).toBe(1);

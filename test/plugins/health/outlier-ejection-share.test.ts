@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { definePlugin, type DiscoverySink } from "plugboard";
 import { eventually } from "../../e2e/eventually.ts";
-import { outliers, says } from "./outliers.ts";
+import { eject, otherReporter, outliers, says } from "./outliers.ts";
 
 test.each<[number, number, number]>([
   [1, 0.5, 1],
@@ -21,11 +21,9 @@ test.each<[number, number, number]>([
 });
 
 test("the last target that another reporter leaves stays", async () => {
-  const other = definePlugin({
-    name: "other",
-    setup: (setup) => setup.onReady(() => setup.reporter("other").down("b", "out of order")),
-  });
-  const proxy = await outliers(["a", "b"], { consecutive: 1 }, { plugins: [other()] });
+  const other = otherReporter();
+  const proxy = await outliers(["a", "b"], { consecutive: 1 }, { plugins: [other.plugin] });
+  other.takeDown("b");
   await proxy.turned("b", false);
   proxy.answers.set("a", says(502));
   await proxy.askTimes("a", 3);
@@ -61,42 +59,26 @@ test("the last target of any pool stays, whichever pool the request came by", as
 });
 
 test("panic takes back who is out when too few are left", async () => {
-  const report = new Map<string, (id: string) => void>();
-  const other = definePlugin({
-    name: "other",
-    setup(setup) {
-      const reporter = setup.reporter("other");
-      report.set("down", (id) => reporter.down(id, "out of order"));
-    },
-  });
-  const all = await outliers(["a", "b", "c", "d"], { consecutive: 1, panic: "all" }, { plugins: [other()] });
+  const other = otherReporter();
+  const all = await outliers(["a", "b", "c", "d"], { consecutive: 1, panic: "all" }, { plugins: [other.plugin] });
   for (const id of ["a", "b"]) {
     all.answers.set(id, says(502));
     await all.ask(id);
   }
   await eventually(() => expect(all.available()).toEqual(["c", "d"]));
-  report.get("down")?.("c");
+  other.takeDown("c");
   await eventually(() => expect(all.available()).toEqual(["a", "b", "d"]));
-  report.get("down")?.("d");
+  other.takeDown("d");
   await eventually(() => expect(all.available()).toEqual(["a", "b"]));
   await all.ask("a");
   expect(all.available()).toEqual(["a", "b"]);
 });
 
 test("without panic those that are out stay out", async () => {
-  const report = new Map<string, (id: string) => void>();
-  const other = definePlugin({
-    name: "other",
-    setup(setup) {
-      const reporter = setup.reporter("other");
-      report.set("down", (id) => reporter.down(id, "out of order"));
-    },
-  });
-  const proxy = await outliers(["a", "b"], { consecutive: 1 }, { plugins: [other()] });
-  proxy.answers.set("a", says(502));
-  await proxy.ask("a");
-  await proxy.turned("a", false);
-  report.get("down")?.("b");
+  const other = otherReporter();
+  const proxy = await outliers(["a", "b"], { consecutive: 1 }, { plugins: [other.plugin] });
+  await eject(proxy, "a");
+  other.takeDown("b");
   await proxy.turned("b", false);
   expect(await proxy.ask("a")).toBe(503);
 });

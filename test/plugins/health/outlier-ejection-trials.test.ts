@@ -1,21 +1,14 @@
 import { expect, test } from "vitest";
-import { definePlugin } from "plugboard";
 import { tellPass } from "../../../plugins/health/_outlier-passes.ts";
 import { eventually } from "../../e2e/eventually.ts";
-import { hold, onTrial, outliers, says } from "./outliers.ts";
+import { eject, heldTarget, heldTrial, hold, otherReporter, outliers } from "./outliers.ts";
 
 test("after an ejection one request is let through alone", async () => {
-  // The clock stands still, and with it the time after which another trial may begin.
-  let time = 0;
-  const proxy = await onTrial({ now: () => time });
-  const held = hold(proxy, "a");
-  time = 1_000;
-  const trial = proxy.ask("a");
-  await eventually(() => expect(held).toHaveLength(1));
+  const proxy = await heldTrial();
   await proxy.askTimes("a", 20);
   expect([proxy.got.get("a"), proxy.got.get("b")]).toEqual([2, 20]);
-  held[0]?.end();
-  expect(await trial).toBe(200);
+  proxy.held[0]?.end();
+  expect(await proxy.trial).toBe(200);
   expect(proxy.log.at(-1)).toBe("info: target a is back");
   proxy.answers.delete("a");
   await proxy.askTimes("a", 3);
@@ -23,51 +16,38 @@ test("after an ejection one request is let through alone", async () => {
 });
 
 test("requests that come at once try a target only once", async () => {
-  let time = 0;
-  const proxy = await onTrial({ now: () => time });
-  const held = hold(proxy, "a");
-  time = 1_000;
+  const proxy = await heldTarget();
   const asked = Array.from({ length: 20 }, () => proxy.ask("a"));
   await eventually(() => expect(proxy.got.get("b")).toBe(19));
-  expect(held).toHaveLength(1);
-  held[0]?.end();
+  expect(proxy.held).toHaveLength(1);
+  proxy.held[0]?.end();
   expect(new Set(await Promise.all(asked))).toEqual(new Set([200]));
 });
 
 test("a trial that takes too long makes room for another one", async () => {
-  let time = 0;
-  const proxy = await onTrial({ now: () => time });
-  const held = hold(proxy, "a");
-  time = 1_000;
-  const first = proxy.ask("a");
-  await eventually(() => expect(held).toHaveLength(1));
-  time += 100;
+  const proxy = await heldTrial();
+  proxy.pass(100);
   const second = proxy.ask("a");
-  await eventually(() => expect(held).toHaveLength(2));
+  await eventually(() => expect(proxy.held).toHaveLength(2));
   await proxy.ask("a");
   expect(proxy.got.get("b")).toBe(1);
-  held[0]?.end();
-  await first;
+  proxy.held[0]?.end();
+  await proxy.trial;
   expect(proxy.log.at(-1)).toBe("info: target a is back");
-  held[1]?.end();
+  proxy.held[1]?.end();
   await second;
 });
 
 test("a trial that the client leaves makes room for another one", async () => {
-  let time = 0;
-  const proxy = await onTrial({ now: () => time });
-  const held = hold(proxy, "a");
-  time = 1_000;
   const client = new AbortController();
-  const left = proxy.ask("a", { signal: client.signal }).catch(() => 0);
-  await eventually(() => expect(held).toHaveLength(1));
+  const proxy = await heldTrial({ signal: client.signal });
   client.abort();
-  await left;
+  await proxy.trial;
   await eventually(() => expect(proxy.pool().snapshot.all[0]?.live.inflight).toBe(0));
   expect(proxy.log).toHaveLength(1);
   const second = proxy.ask("a");
-  await eventually(() => expect(held).toHaveLength(2));
-  held[1]?.end();
+  await eventually(() => expect(proxy.held).toHaveLength(2));
+  proxy.held[1]?.end();
   await second;
   expect(proxy.log.at(-1)).toBe("info: target a is back");
 });
@@ -78,9 +58,7 @@ test("a request of before the ejection says nothing of the trial", async () => {
   const held = hold(proxy, "a");
   const early = proxy.ask("a");
   await eventually(() => expect(held).toHaveLength(1));
-  proxy.answers.set("a", says(502));
-  await proxy.ask("a");
-  await proxy.turned("a", false);
+  await eject(proxy, "a");
   await proxy.turned("a", true);
   time = 1_000;
   held[0]?.end();
@@ -90,18 +68,10 @@ test("a request of before the ejection says nothing of the trial", async () => {
 });
 
 test("a target whose trial fails when it is the last one is back all the same", async () => {
-  let takeDown = (): void => {};
-  const other = definePlugin({
-    name: "other",
-    setup(setup) {
-      takeDown = () => setup.reporter("other").down("b", "out of order");
-    },
-  });
-  const proxy = await outliers(["a", "b"], { consecutive: 1, duration: 100 }, { plugins: [other()] });
-  proxy.answers.set("a", says(502));
-  await proxy.ask("a");
-  await proxy.turned("a", false);
-  takeDown();
+  const other = otherReporter();
+  const proxy = await outliers(["a", "b"], { consecutive: 1, duration: 100 }, { plugins: [other.plugin] });
+  await eject(proxy, "a");
+  other.takeDown("b");
   await proxy.turned("b", false);
   await proxy.turned("a", true);
   await eventually(async () => {
@@ -112,9 +82,7 @@ test("a target whose trial fails when it is the last one is back all the same", 
 
 test("a passed active check ends an ejection, and a request still tries the target", async () => {
   const proxy = await outliers(["a", "b"], { consecutive: 1 });
-  proxy.answers.set("a", says(502));
-  await proxy.ask("a");
-  await proxy.turned("a", false);
+  await eject(proxy, "a");
   tellPass(proxy.pool().snapshot.all[0]!);
   await proxy.turned("a", true);
   await proxy.ask("a");
@@ -126,9 +94,7 @@ test("a passed active check ends an ejection, and a request still tries the targ
 
 test("active checks count for nothing when that is wanted", async () => {
   const proxy = await outliers(["a", "b"], { consecutive: 1, activeChecks: false });
-  proxy.answers.set("a", says(502));
-  await proxy.ask("a");
-  await proxy.turned("a", false);
+  await eject(proxy, "a");
   tellPass(proxy.pool().snapshot.all[0]!);
   await proxy.ask("b");
   expect(proxy.available()).toEqual(["b"]);

@@ -1,11 +1,10 @@
-import { once } from "node:events";
 import type { RequestListener } from "node:http";
-import { type AddressInfo, createServer } from "node:net";
 import { expect, test } from "vitest";
 import { definePlugin, ProxyError } from "plugboard";
 import { outlierEjection } from "plugboard/plugins/health/outlier-ejection";
 import { testPlugin } from "plugboard/testing";
 import { eventually } from "../../e2e/eventually.ts";
+import { closedUrl } from "../../wire/closed-port.ts";
 import { breaks, outliers, says } from "./outliers.ts";
 
 testPlugin({
@@ -36,16 +35,6 @@ const midStream: RequestListener = (request, response) => {
 };
 const falls: RequestListener = (_request, response) => void response.writeHead(200).write("x");
 const hangs: RequestListener = () => {};
-
-/** Where nobody listens. */
-async function closedUrl(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return `http://127.0.0.1:${port}`;
-}
 
 test("ejects a target after five failures in a row, not sooner", async () => {
   const proxy = await outliers(["a", "b"]);

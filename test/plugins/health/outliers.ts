@@ -1,9 +1,13 @@
 import type { RequestListener, ServerResponse } from "node:http";
 import { expect } from "vitest";
-import { defineSelector, type Plugin, type Target, type TargetSpec } from "plugboard";
+import { definePlugin, defineSelector, type Plugin, type Reporter, type Target, type TargetSpec } from "plugboard";
 import { type OutlierEjectionOptions, outlierEjection } from "plugboard/plugins/health/outlier-ejection";
 import { eventually } from "../../e2e/eventually.ts";
 import { start, type Started, upstream } from "./started.ts";
+
+export interface AskInit {
+  readonly signal?: AbortSignal;
+}
 
 export interface Outliers extends Started {
   /** What each target does with a request, by id. */
@@ -13,7 +17,7 @@ export interface Outliers extends Started {
   /** Lists that a selector was given, one per pick. */
   readonly lists: readonly (readonly Target[])[];
   /** Asks this target if it may be asked, else the first that may; gives the status, 0 for an answer that broke. */
-  ask(id: string, init?: { readonly signal?: AbortSignal }): Promise<number>;
+  ask(id: string, init?: AskInit): Promise<number>;
   /** The same so many times, one after the other. */
   askTimes(id: string, times: number): Promise<void>;
   available(): string[];
@@ -52,7 +56,7 @@ export async function outliers(
   });
   const started = await start([...plugins, outlierEjection({ jitter: 0, ...options }), named()], { default: specs });
 
-  async function ask(id: string, init: { readonly signal?: AbortSignal } = {}): Promise<number> {
+  async function ask(id: string, init: AskInit = {}): Promise<number> {
     const headers = { "x-to": id };
     const response = await started.proxy.fetch(new Request("http://proxy/", { method: "POST", ...init, headers }));
     return await response.arrayBuffer().then(
@@ -80,12 +84,27 @@ export async function outliers(
   };
 }
 
+/** Another reporter, which says what the test says. */
+export function otherReporter(): { readonly plugin: Plugin; takeDown(id: string): void } {
+  let reporter: Reporter | undefined;
+  const other = definePlugin({
+    name: "other",
+    setup: (setup) => void (reporter = setup.reporter("other")),
+  });
+  return { plugin: other(), takeDown: (id) => reporter?.down(id, "out of order") };
+}
+
+/** Has a target fail a request, for which it is out. */
+export async function eject(proxy: Outliers, id: string): Promise<void> {
+  proxy.answers.set(id, says(502));
+  await proxy.ask(id);
+  await proxy.turned(id, false);
+}
+
 /** Two targets, the first of which was out for a moment and is on trial. */
 export async function onTrial(options: OutlierEjectionOptions = {}): Promise<Outliers> {
   const proxy = await outliers(["a", "b"], { consecutive: 1, duration: 100, maxDuration: 100, ...options });
-  proxy.answers.set("a", says(502));
-  await proxy.ask("a");
-  await proxy.turned("a", false);
+  await eject(proxy, "a");
   await proxy.turned("a", true);
   return proxy;
 }
@@ -95,4 +114,28 @@ export function hold(proxy: Outliers, id: string): ServerResponse[] {
   const held: ServerResponse[] = [];
   proxy.answers.set(id, (_request, response) => void held.push(response));
   return held;
+}
+
+export interface HeldTarget extends Outliers {
+  /** What target `a` was asked and has not answered. */
+  readonly held: readonly ServerResponse[];
+  /** The clock stands still but for this, and with it the time after which another trial may begin. */
+  pass(milliseconds: number): void;
+}
+
+/** Two targets, the first of which is on trial, and answers when the test does it. */
+export async function heldTarget(): Promise<HeldTarget> {
+  let time = 0;
+  const proxy = await onTrial({ now: () => time });
+  const held = hold(proxy, "a");
+  time = 1_000;
+  return { ...proxy, held, pass: (milliseconds) => void (time += milliseconds) };
+}
+
+/** The same with its trial under way. */
+export async function heldTrial(init: AskInit = {}): Promise<HeldTarget & { readonly trial: Promise<number> }> {
+  const proxy = await heldTarget();
+  const trial = proxy.ask("a", init);
+  await eventually(() => expect(proxy.held).toHaveLength(1));
+  return { ...proxy, trial };
 }

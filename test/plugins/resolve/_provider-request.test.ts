@@ -3,7 +3,8 @@ import { staticTargets } from "plugboard/plugins/discovery/static-targets";
 import { type Provider, providers } from "plugboard/plugins/resolve/providers";
 import { inOrder } from "plugboard/plugins/select/in-order";
 import { describe, expect, test } from "vitest";
-import { openStage, openUpstream, refusingUrl, type Seen, type Stage } from "./_provider-stage.ts";
+import { closedUrl } from "../../wire/closed-port.ts";
+import { openStage, openUpstream, type Seen, type Stage } from "./_provider-stage.ts";
 
 const json = { "content-type": "application/json" };
 
@@ -52,7 +53,7 @@ describe("credentials", () => {
       { statuses: [500], nonIdempotent: true },
     ],
     ["a reset", () => openUpstream((res) => void res.destroy()), { nonIdempotent: true }],
-    ["a refused connection", async () => ({ url: await refusingUrl(), seen: [] }), {}],
+    ["a refused connection", async () => ({ url: await closedUrl(), seen: [] }), {}],
   ];
 
   test.each(failing)("of a provider never reach another after %s", async (_, fail, retry) => {

@@ -11,7 +11,8 @@ import { models } from "plugboard/plugins/stats/models";
 import { stats } from "plugboard/plugins/stats/stats";
 import { afterEach, expect, test, vi } from "vitest";
 import { keptLog } from "../../core/kept-log.ts";
-import { openStage, openUpstream, refusingUrl } from "./_provider-stage.ts";
+import { closedUrl } from "../../wire/closed-port.ts";
+import { openStage, openUpstream } from "./_provider-stage.ts";
 
 const canary = "sk-canary-0123456789";
 
@@ -61,7 +62,7 @@ test("no answer, explanation, statistic or log line shows a key", async () => {
   const auth = { key: canary };
   const plugins: Plugin[] = [
     providers({
-      refuses: { url: await refusingUrl(), auth, models: ["m", "refused"] },
+      refuses: { url: await closedUrl(), auth, models: ["m", "refused"] },
       fails: { url: fails.url, auth: { ...auth, type: "x-api-key" }, models: ["m", "failed"] },
       works: { url: works.url, auth: { ...auth, type: "x-goog-api-key" }, models: ["m"], price: 1 },
       off: { url: "https://off.example.com", auth: { ...auth, type: "api-key" }, models: ["n"], enabled: false },

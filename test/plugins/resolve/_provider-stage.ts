@@ -63,16 +63,6 @@ export async function openUpstream(
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
 }
 
-/** A URL whose port refuses connections. */
-export async function refusingUrl(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return `http://127.0.0.1:${port}`;
-}
-
 /** A proxy of these plugins on a port, closed when the test is over. */
 export async function openStage(plugins: readonly Plugin[], config: Omit<ProxyConfig, "plugins"> = {}): Promise<Stage> {
   const proxy = await createProxy({ ...config, plugins });

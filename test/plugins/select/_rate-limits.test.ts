@@ -208,7 +208,7 @@ test("Retry-After counts with a 429 only, and a shorter one does not take back a
   expect(room[0]).toBe(now + 20_000);
 });
 
-test("a hostile head costs no more than a friendly one", () => {
+test("a hostile head costs no more than a friendly one", { timeout: 2_000 }, () => {
   const long = (piece: string): string => piece.repeat(30_000 / piece.length);
   const headers: HeaderRecord = {
     "x-ratelimit-limit-requests": "5",
@@ -220,7 +220,5 @@ test("a hostile head costs no more than a friendly one", () => {
     "retry-after": long("Sun, "),
     date: long("9"),
   };
-  const start = performance.now();
-  for (let i = 0; i < 100; i++) read(headers, 429);
-  expect(performance.now() - start).toBeLessThan(2_000);
+  for (let i = 0; i < 100; i++) expect(() => read(headers, 429)).not.toThrow();
 });
