@@ -3,6 +3,7 @@ export * from "./health/active-health.ts";
 export * from "./resolve/alias.ts";
 export * from "./condition/any-available.ts";
 export * from "./fleet/babysitter.ts";
+export * from "./stream/content-gate.ts";
 export * from "./health/cool-down.ts";
 export * from "./guard/cors.ts";
 export * from "./select/cost.ts";

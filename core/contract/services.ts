@@ -82,7 +82,10 @@ export interface RelayService {
 
 /** Holds one answer back, head and body, until it is known to be good; until then another target may be asked. */
 export interface Gate {
-  /** Milliseconds from the answer's head on that it may take to decide; then the answer counts as a timeout. @default no limit */
+  /**
+   * Milliseconds from the answer's head on that it may take to decide; then the answer counts as a timeout. It may change.
+   * @default no limit
+   */
   readonly timeout?: number;
   /** Bytes held at most; an answer of more is passed. @default 65536 */
   readonly limit?: number;

@@ -12,8 +12,6 @@ export class HeldAnswer {
   readonly chunks: Uint8Array[] = [];
   /** `performance.now()` */
   readonly since: number = performance.now();
-  /** Milliseconds; 0 is no limit. */
-  readonly timeout: number;
   readonly #owned: OwnedGate;
   #size = 0;
 
@@ -21,7 +19,11 @@ export class HeldAnswer {
     this.#owned = owned;
     this.head = head;
     this.length = length;
-    this.timeout = owned.gate.timeout ?? 0;
+  }
+
+  /** Milliseconds; 0 is no limit. */
+  get timeout(): number {
+    return this.#owned.gate.timeout ?? 0;
   }
 
   /** What is to become of the answer with this chunk. */

@@ -1,14 +1,7 @@
 import * as v from "valibot";
-import {
-  definePlugin,
-  type Exchange,
-  type Plugin,
-  type ProxyError,
-  type Relay,
-  type Slot,
-  type UpstreamHead,
-} from "../../core/index.ts";
-import { FirstTokenFinder } from "./_first-token.ts";
+import { definePlugin, type Exchange, type Plugin, type ProxyError, type Relay, type Slot } from "../../core/index.ts";
+import { FirstTokenFinder } from "./_content.ts";
+import { isEventStream } from "./_event-stream.ts";
 import { type Usage, UsageFinder } from "./_usage.ts";
 
 export interface SseOptions {
@@ -103,13 +96,6 @@ class SseRelay implements Relay {
   broken(error: ProxyError): Uint8Array | null {
     return this.#errorEvent === false ? null : toEvent(error, this.#errorEvent);
   }
-}
-
-function isEventStream({ headers }: UpstreamHead): boolean {
-  const encoding = headers["content-encoding"];
-  if (encoding !== undefined && encoding !== "identity") return false;
-  const type = headers["content-type"];
-  return typeof type === "string" && /^text\/event-stream\s*(;|$)/i.test(type);
 }
 
 /**

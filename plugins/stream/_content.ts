@@ -8,26 +8,22 @@ const blockFields: readonly string[] = ["text", "thinking", "partial_json"];
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/**
- * Finds the first event of a stream that has content, as OpenAI's and Anthropic's APIs send it.
- *
- * Comments, pings, roles, empty deltas and usage are none: a server sends those before the model has begun.
- */
-export class FirstTokenFinder {
+/** Takes the lines of a stream of events out of its chunks. */
+export class StreamLines {
   /** The beginning of a line that goes on in the next chunk. */
   #line = "";
   /** Inside of a line that was too long. */
   #skipping = false;
 
-  /** True if this chunk ends a line with content in it. */
-  feed(chunk: Uint8Array): boolean {
+  /** Hands on each line that this chunk ends, until `told` returns true. */
+  feed(chunk: Uint8Array, told: (line: string) => boolean): boolean {
     // One character for each byte: what the text says does not matter, and no character can be cut in two.
     const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString("latin1");
     const pieces = text.split(/[\n\r]/);
     const rest = pieces.pop() ?? "";
     for (const piece of pieces) {
       this.#add(piece);
-      if (hasContent(this.#line)) return true;
+      if (told(this.#line)) return true;
       this.#line = "";
       this.#skipping = false;
     }
@@ -41,9 +37,53 @@ export class FirstTokenFinder {
   }
 }
 
+/**
+ * Finds the first event of a stream that has content, as OpenAI's and Anthropic's APIs send it.
+ *
+ * Comments, pings, roles, empty deltas and usage are none: a server sends those before the model has begun.
+ */
+export class FirstTokenFinder {
+  readonly #lines: StreamLines = new StreamLines();
+
+  /** True if this chunk ends a line with content in it. */
+  feed(chunk: Uint8Array): boolean {
+    return this.#lines.feed(chunk, hasContent);
+  }
+}
+
+/** What a line says of the answer: tokens, that it failed, that it is over, or nothing of the kind. */
+export type LineKind = "content" | "error" | "end" | "other";
+
+/** Both as OpenAI's chat, completions and responses have it, vLLM, and Anthropic's messages. */
+export function kindOf(line: string): LineKind {
+  if (/^event: ?error$/.test(line)) return "error";
+  if (!line.startsWith("data:")) return "other";
+  const data = line.slice("data:".length);
+  if (data.trim() === "[DONE]") return "end";
+  const event = toFields(data);
+  if (isError(event)) return "error";
+  if (isContent(event)) return "content";
+  return isEnd(event) ? "end" : "other";
+}
+
+function isError(event: Fields): boolean {
+  if (isFields(event.error) || isFilled(event.error)) return true;
+  return event.object === "error" || event.type === "error" || event.type === "response.failed";
+}
+
+function isEnd(event: Fields): boolean {
+  if (Array.isArray(event.choices)) {
+    return event.choices.some((choice) => isFields(choice) && isFilled(choice.finish_reason));
+  }
+  return event.type === "message_stop" || event.type === "response.completed" || event.type === "response.incomplete";
+}
+
 function hasContent(line: string): boolean {
   if (!line.startsWith("data:")) return false;
-  const event = toFields(line.slice("data:".length));
+  return isContent(toFields(line.slice("data:".length)));
+}
+
+function isContent(event: Fields): boolean {
   if (Array.isArray(event.choices)) return event.choices.some(isFilledChoice);
   if (event.type === "content_block_delta") return isAnyFilled(event.delta, blockFields);
   return typeof event.type === "string" && event.type.endsWith(".delta") && isFilled(event.delta);
