@@ -11,6 +11,7 @@ export {
   type FakeTargetFields,
   fakeTargets,
 } from "./fakes.ts";
+export { type GateSuite, testGate } from "./gate.ts";
 export { type GuardRefusal, type GuardRequest, type GuardSuite, testGuard } from "./guard.ts";
 export { type HealthSettings, type HealthSuite, testHealth } from "./health.ts";
 export { type MockSuite, testMock } from "./mock.ts";

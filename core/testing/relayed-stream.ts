@@ -43,7 +43,7 @@ function write(socket: Socket, text: string): Promise<void> {
   return new Promise((resolve) => void socket.write(text, () => resolve()));
 }
 
-/** Until the connection is gone, or the last chunk of the coding is there. */
+/** Until the connection is gone, the last chunk of the coding is there, or all of an answer that says how long it is. */
 function receive(port: number): Promise<string> {
   const socket = connect(port, "127.0.0.1");
   const pieces: Buffer[] = [];
@@ -52,7 +52,7 @@ function receive(port: number): Promise<string> {
   return new Promise((resolve) => {
     socket.on("data", (piece) => {
       pieces.push(piece);
-      if (text().endsWith("\r\n0\r\n\r\n")) socket.destroy();
+      if (text().endsWith("\r\n0\r\n\r\n") || isWhole(text())) socket.destroy();
     });
     socket.on("error", () => undefined); // A reset is one way to be cut.
     socket.once("close", () => resolve(text()));
@@ -64,4 +64,9 @@ async function open(server: Server): Promise<{ readonly server: Server; readonly
   await once(server, "listening");
   const address = server.address();
   return { server, url: `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}` };
+}
+
+function isWhole(answer: string): boolean {
+  const [, head = "", length] = /^([^]*?\r\ncontent-length: (\d+)\r\n[^]*?\r\n\r\n)/i.exec(answer) ?? [];
+  return length !== undefined && answer.length >= head.length + Number(length);
 }

@@ -2,7 +2,7 @@ import OpenAI, { APIError } from "openai";
 import { describe, expect, test } from "vitest";
 import { contentGate, type ContentGateOptions } from "../../../plugins/stream/content-gate.ts";
 import { sse } from "plugboard/plugins/stream/sse";
-import { testPlugin } from "plugboard/testing";
+import { testGate, testPlugin } from "plugboard/testing";
 import { begin, finish, played, type Played } from "../../core/exchange/played.ts";
 import type { MemCall } from "../../core/mem-upstream.ts";
 import { chunk, okEvents } from "../../wire/messages.ts";
@@ -26,6 +26,18 @@ const role = delta({ role: "assistant", content: "" });
 const token = delta({ content: "Hi" });
 const over = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n';
 const failure = 'data: {"error":{"message":"CUDA out of memory at 10.0.0.7","code":500}}\n\n';
+
+testGate({
+  test,
+  create: () => contentGate(),
+  passes: {
+    "a stream with a role and a token": role + token + over,
+    "a stream that is over before its first token": role + over,
+    "a stream of comments only": ": ping\n\n",
+    "a stream with lines of CRLF": (role + token).replaceAll("\n", "\r\n"),
+  },
+  condemns: { "a stream that begins with an error": role + failure },
+});
 
 interface Asked {
   readonly stage: Played;
