@@ -325,7 +325,7 @@ export class Attempt implements TransportSink {
       if (out !== null && !(out instanceof Uint8Array))
         throw new TypeError(`a relay returned ${typeof out} for a chunk`);
     } catch (error) {
-      this.stop("plugin", toPluginError(error, ownerOf(relay)));
+      this.#stopFor(relay, error);
       return true;
     }
     return out === null || out.length === 0 ? true : writeChunk(this.x, out);
@@ -337,9 +337,15 @@ export class Attempt implements TransportSink {
       relay.data(chunk);
       return true;
     } catch (error) {
-      this.stop("plugin", toPluginError(error, ownerOf(relay)));
+      this.#stopFor(relay, error);
       return false;
     }
+  }
+
+  /** A relay may say that what it sees is the fault of the upstream. */
+  #stopFor(relay: Relay, thrown: unknown): void {
+    const error = toPluginError(thrown, ownerOf(relay));
+    this.stop(error.source === "upstream" ? "stream-error" : "plugin", error);
   }
 
   /** A call in between may have ended it. */

@@ -13,7 +13,7 @@ export class LedgerEntry implements TargetStats {
   /** By reporter. */
   readonly verdicts: Map<string, Verdict> = new Map();
   /** The least of what reporters say it can take at once. */
-  most = Infinity;
+  most: number = Infinity;
   /** By reporter; undefined until one has said something. */
   limits: Map<string, number> | undefined = undefined;
   /** Pools, over all generations, that hold the target. */

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { definePlugin, type Exchange, type Plugin, type ProxyError, type Relay, type Slot } from "../../core/index.ts";
-import { FirstTokenFinder } from "./_content.ts";
+import { FirstTokenFinder, kindOf, StreamLines } from "./_content.ts";
 import { isEventStream } from "./_event-stream.ts";
 import { type Usage, UsageFinder } from "./_usage.ts";
 
@@ -41,8 +41,8 @@ const schema: v.GenericSchema<SseOptions, Settings> = v.strictObject({
  * leaves alone. Bytes pass as they came, chunk by chunk. A stream that breaks, or is silent for `idle`, gets one error
  * event of its own and is then cut, never ended. Usage as OpenAI's and Anthropic's APIs tell it goes into the slot
  * "usage", for plugins that count or log; into the slot "first-token" go the milliseconds from the response head to the
- * first token of content, be it text, reasoning or a tool call. A stream without content has none. Answers in one piece
- * are for `jsonUsage`.
+ * first token of content, be it text, reasoning or a tool call. A stream without content has none. The slot
+ * "stream-failed" is true for one that its upstream ended with an error event. Answers in one piece are for `jsonUsage`.
  *
  * @example
  * sse({ idle: 60_000, errorEvent: "event" });
@@ -51,7 +51,11 @@ export const sse: (options?: SseOptions) => Plugin = definePlugin({
   name: "sse",
   options: schema,
   setup(proxy, options) {
-    const slots = { usage: proxy.slot<Usage>("usage"), firstToken: proxy.slot<number>("first-token") };
+    const slots = {
+      usage: proxy.slot<Usage>("usage"),
+      firstToken: proxy.slot<number>("first-token"),
+      failed: proxy.slot<boolean>("stream-failed"),
+    };
     proxy.provide("relay", "sse", {
       match: (_x, head) => isEventStream(head),
       create: (x) => new SseRelay(x, slots, options),
@@ -62,6 +66,7 @@ export const sse: (options?: SseOptions) => Plugin = definePlugin({
 interface Slots {
   readonly usage: Slot<Usage>;
   readonly firstToken: Slot<number>;
+  readonly failed: Slot<boolean>;
 }
 
 class SseRelay implements Relay {
@@ -74,6 +79,9 @@ class SseRelay implements Relay {
   /** When the response head was there, for a relay is made then. */
   readonly #startedAt: number;
   #firstToken: FirstTokenFinder | undefined = new FirstTokenFinder();
+  /** The last two chunks, in which a stream that failed says so: looking at each would cost too much. */
+  #last: Uint8Array | undefined = undefined;
+  #before: Uint8Array | undefined = undefined;
 
   constructor(x: Exchange, slots: Slots, settings: Settings) {
     this.#x = x;
@@ -90,12 +98,26 @@ class SseRelay implements Relay {
       this.#firstToken = undefined;
     }
     if (this.#finder.feed(chunk)) this.#slots.usage.set(this.#x, this.#finder.usage);
+    this.#before = this.#last;
+    this.#last = chunk;
     return chunk;
+  }
+
+  end(): null {
+    if (endsWithError(this.#before, this.#last)) this.#slots.failed.set(this.#x, true);
+    return null;
   }
 
   broken(error: ProxyError): Uint8Array | null {
     return this.#errorEvent === false ? null : toEvent(error, this.#errorEvent);
   }
+}
+
+/** Whether the end of a stream, or what follows the first line in it, has an error event. */
+function endsWithError(...chunks: readonly (Uint8Array | undefined)[]): boolean {
+  const lines = new StreamLines();
+  const isError = (line: string): boolean => kindOf(line) === "error";
+  return chunks.some((chunk) => chunk !== undefined && lines.feed(chunk, isError));
 }
 
 /**

@@ -197,3 +197,23 @@ async function proxied(
   });
   return proxy.listen();
 }
+
+const failure = 'data: {"error":{"message":"CUDA out of memory","code":500}}\n\n';
+
+test.each<[string, readonly string[], boolean | undefined]>([
+  ["ends with an error event", [delta, failure], true],
+  ["ends with one, and a word of goodbye", [delta, failure, "data: [DONE]\n\n"], true],
+  ["ends with one that comes in two pieces", [delta, failure.slice(0, 20), failure.slice(20)], true],
+  ["is nothing but one", [failure], true],
+  ["is whole", [delta, usage, "data: [DONE]\n\n"], undefined],
+  ["speaks of errors only", ['data: {"choices":[{"delta":{"content":"data: {\\"error\\":1}"}}]}\n\n'], undefined],
+])("a stream that %s is noted as failed, or not", async (_what, chunks, noted) => {
+  let slot: Slot<boolean> | undefined;
+  const reader = definePlugin({ name: "reader", setup: (proxy) => void (slot = proxy.slot("stream-failed")) });
+  const [service] = (await servicesOf("relay", [sse(), reader()])).values();
+  const x = fakeExchange();
+  const relay = service?.create(x, { status: 200, headers: {} }) as Relay;
+  for (const chunk of chunks) relay.data(Buffer.from(chunk));
+  expect(relay.end?.()).toBe(null);
+  expect(slot?.get(x)).toBe(noted);
+});
