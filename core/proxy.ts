@@ -95,6 +95,8 @@ class Runtime implements Proxy {
     const left = new AbortController();
     const signal = AbortSignal.any([request.signal, left.signal]);
     const response = await this.#fetch(new Request(request, { signal }));
+    // srvx answers 500 in the place of what was never answered.
+    request.signal.throwIfAborted();
     if (response.body === null) return response;
     return new Response(
       onCancel(response.body, () => left.abort()),

@@ -138,12 +138,14 @@ describe("a caller that gives up", () => {
     const log = outcomeLog();
     const proxy = await openProxy({ plugins: [plugin, log.plugin] });
     const leaving = new AbortController();
-    const response = proxy.fetch(new Request("http://proxy/silent", { signal: leaving.signal })).catch(() => undefined);
+    const response = proxy
+      .fetch(new Request("http://proxy/silent", { signal: leaving.signal }))
+      .catch((error: unknown) => error);
     await new Promise((resolve) => setImmediate(resolve));
     leaving.abort();
     await within(log.ended(1), "the exchange ends", 1_000);
     expect(calls[0]?.aborted).toBeDefined();
-    await within(response, "the call is over", 1_000);
+    expect(await within(response, "the call is over", 1_000)).toMatchObject({ name: "AbortError" });
   });
 
   test("by cancelling the body is gone for the upstream too", async () => {
