@@ -39,6 +39,7 @@ export * from "./select/prefix.ts";
 export * from "./select/priority.ts";
 export * from "./resolve/providers.ts";
 export * from "./select/random.ts";
+export * from "./guard/rate-limit.ts";
 export * from "./fleet/registry.ts";
 export * from "./discovery/registry-targets.ts";
 export * from "./guard/request-id.ts";
