@@ -77,11 +77,25 @@ export { defineProxy } from "./define-proxy.ts";
 export { errorKinds, isProxyError, ProxyError } from "./errors.ts";
 export type { ErrorCode, ErrorSource, ProxyErrorOptions } from "./errors.ts";
 export type { CandidateExplanation, Explanation } from "./explain/explanation.ts";
+export { allowedTargets } from "./exchange/allowed-targets.ts";
 export { errorHeaders } from "./exchange/error-reply.ts";
 export { definePlugin, defineSelector, isPlugin } from "./plugin.ts";
 export type { Factory, Plugin, PluginDefinition, SelectorDefinition, SelectorTools } from "./plugin.ts";
 export { addressRangeHint, addressRules, isAddressRange } from "./wire/address-rules.ts";
 export type { AddressRules } from "./wire/address-rules.ts";
+export {
+  digest,
+  isForeignPage,
+  isForwarded,
+  isLoopback,
+  isLoopbackHost,
+  namesLoopback,
+  peerOf,
+  strangerOf,
+  tokenCheck,
+} from "./wire/access.ts";
+export type { Stranger } from "./wire/access.ts";
+export { descriptorLimit, openDescriptors } from "./wire/descriptors.ts";
 export { isJson } from "./wire/media-type.ts";
 export { createProxy } from "./proxy.ts";
 export { defineRouteTests } from "./route-tests/define.ts";
@@ -97,4 +111,4 @@ export type {
 } from "./route-tests/define.ts";
 export type { ProxyOptions } from "./proxy.ts";
 export type { Dialer } from "./targets/dialer.ts";
-export { addressRulesOf, dialerOf, hasRoom, viewTarget } from "./targets/target.ts";
+export { addressRulesOf, dialerOf, hasRoom, placeOf, viewTarget } from "./targets/target.ts";

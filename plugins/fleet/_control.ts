@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { isIP } from "node:net";
 import type { ConsolaInstance } from "consola";
+import { isLoopback, namesLoopback, peerOf } from "../../core/index.ts";
 import type { Backend } from "./_backend-options.ts";
 import { type BackendStatus, whyDown } from "./_backend-status.ts";
 import { toOrigin } from "./_ready-port.ts";
@@ -155,13 +155,6 @@ function info({ options, status, output }: ControlOptions, { port: own, openedAt
 }
 
 /** What a backend writes may be anything, prompts too: it is for those who could also read its log. */
-function isLocal({ socket, headers }: IncomingMessage): boolean {
-  const peer = socket.remoteAddress ?? "";
-  // A page in a browser of this machine comes from here as well, by a name of its own that leads here.
-  const host = (headers.host ?? "").replace(/:\d+$/u, "").replace(/^\[|\]$/gu, "");
-  return isLoopback(peer) && (host === "localhost" || (isIP(host) !== 0 && isLoopback(host)));
-}
-
-function isLoopback(address: string): boolean {
-  return address === "::1" || /^(?:::ffff:)?127\./u.test(address);
+function isLocal(req: IncomingMessage): boolean {
+  return isLoopback(peerOf(req)) && namesLoopback(req);
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { AddressRules } from "../../core/index.ts";
+import { type AddressRules, digest, peerOf } from "../../core/index.ts";
 import { createPlaceCheck, seenFrom } from "./_registry-address.ts";
 import type { Checker } from "./_registry-check.ts";
 import { isHealthy, toEntry, toList } from "./_registry-entry.ts";
@@ -7,7 +7,7 @@ import { parseLeaseId, parsePatch, parseRegistration, parseStatus } from "./_reg
 import { type Answer, type Call, json, readJson, readOptionalJson, refusal, type Run, soon } from "./_registry-http.ts";
 import type { RegistryState } from "./_registry-state.ts";
 import type { Refusal, RegistryStore, Service } from "./_registry-store.ts";
-import { digest, toClaim, toPeer, type Writers } from "./_registry-writers.ts";
+import { toClaim, type Writers } from "./_registry-writers.ts";
 
 export interface RoutesOptions {
   readonly state: RegistryState;
@@ -47,13 +47,13 @@ export function createRoutes(options: RoutesOptions): RegistryRoutes {
   async function register(call: Call): Promise<Answer> {
     writers.admit(call);
     const body = await readJson(call, limits.body);
-    const fields = seenFrom(parseRegistration(body), toPeer(call.req));
+    const fields = seenFrom(parseRegistration(body), peerOf(call.req));
     const shown = parseLeaseId(call.req.headers["x-lease-id"], body);
     await checkPlace(fields);
     const { name, lease = options.lease, ...rest } = fields;
     if (store().size >= limits.entries && store().get(name) === undefined) throw refused("full", name);
     const leaseId = shown ?? randomBytes(18).toString("base64url");
-    const owner = { lease: digest(leaseId).toString("hex"), chosen: shown !== undefined, peer: toPeer(call.req) };
+    const owner = { lease: digest(leaseId).toString("hex"), chosen: shown !== undefined, peer: peerOf(call.req) };
     const registration = { name, ...rest, lease, timestamp: new Date().toISOString(), owner };
     const made = done(await store().register(registration, toClaim(call.req, shown)), name);
     const head = JSON.stringify({ message: `Service '${name}' registered successfully`, lease_id: leaseId });
@@ -64,7 +64,7 @@ export function createRoutes(options: RoutesOptions): RegistryRoutes {
     const { name, req } = call;
     writers.admit(call);
     const body = await readJson(call, limits.body);
-    const patch = seenFrom(parsePatch(body), toPeer(req));
+    const patch = seenFrom(parsePatch(body), peerOf(req));
     await checkPlace(patch);
     const leaseId = parseLeaseId(req.headers["x-lease-id"], body);
     const made = done(await store().update(name, patch, toClaim(req, leaseId)), name);

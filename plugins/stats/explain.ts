@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { definePlugin, type ExplainRequest, type Plugin, ProxyError } from "../../core/index.ts";
+import { definePlugin, type ExplainRequest, type Plugin, ProxyError, strangerOf } from "../../core/index.ts";
 
 export interface ExplainOptions {
   /** Where it answers. @default "/explain" */
@@ -25,7 +25,8 @@ const parameters: ReadonlySet<string> = new Set(["model", "method", "path", "hea
  * `?model=fast` asks for a chat request of that model; `method`, `path`, `header` (`name: value`, more than once), `body`
  * and `listener` describe any other; `n` and `seed` add how so many of them would spread. The answer is what `plugboard explain
  * --json` prints, on the running targets and their health; no selector moves on. It shows URLs and reasons that are
- * nobody else's business, so it answers this machine only: 403 to others, and to what a proxy forwarded, unless `open`.
+ * nobody else's business, so it answers this machine only, by a loopback name: 403 to others, to what a proxy forwarded
+ * and to pages of other sites, unless `open`.
  *
  * @example
  * explain(); // curl 'http://127.0.0.1:8000/explain?model=fast&n=1000'
@@ -35,19 +36,14 @@ export const explain: (options?: ExplainOptions) => Plugin = definePlugin({
   options: schema,
   setup(proxy, { path, open }) {
     proxy.route("GET", path, async (event) => {
-      const { headers, socket } = event.runtime?.node?.req ?? {};
-      if (!open && (!isLoopback(socket?.remoteAddress) || headers?.["x-forwarded-for"] !== undefined))
+      const req = event.runtime?.node?.req;
+      if (!open && (req === undefined || strangerOf(req) !== undefined))
         throw new ProxyError("forbidden", "Only this machine may ask for an explanation.");
       const explanation = await proxy.explain(toRequest(new URL(event.req.url).searchParams));
       return Response.json(explanation, { headers: { "cache-control": "no-store" } });
     });
   },
 });
-
-/** Without an address it is a request without a socket, made in this process. */
-function isLoopback(address: string | undefined): boolean {
-  return address === undefined || address === "" || address === "::1" || /^(::ffff:)?127\./.test(address);
-}
 
 function toRequest(query: URLSearchParams): ExplainRequest {
   const unknown = [...query.keys()].find((name) => !parameters.has(name));

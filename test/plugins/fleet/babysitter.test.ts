@@ -80,7 +80,12 @@ test("why a backend takes no requests is told of its target", async () => {
   const proxy = await openProxy(config(scripted(["--exit", "3"], { restart: { delay: 60_000, jitter: 0 } })));
   await eventually(() => {
     expect(proxy.pools()[0]?.verdicts("child")).toEqual([
-      { reporter: "babysitter", reason: "waiting: exited with code 3; next start in 60.0 s", until: Infinity },
+      {
+        reporter: "babysitter",
+        reason: "waiting: exited with code 3; next start in 60.0 s",
+        since: expect.any(Number),
+        until: Infinity,
+      },
     ]);
   });
 });

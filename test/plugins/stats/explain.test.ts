@@ -83,14 +83,14 @@ test.each([
 
 test("answers a request without a socket, which this process made", async () => {
   const { proxy } = await started();
-  expect((await proxy.fetch(new Request("http://proxy/explain?model=fast"))).status).toBe(200);
+  expect((await proxy.fetch(new Request("http://localhost/explain?model=fast"))).status).toBe(200);
 });
 
 test("does not answer what a proxy forwarded from elsewhere, unless it is open", async () => {
   const { proxy } = await started();
   const forwarded = { headers: { "x-forwarded-for": "203.0.113.9" } };
   const ask = (path: string): Promise<Response> =>
-    proxy.fetch(new Request(`http://proxy${path}?model=fast`, forwarded));
+    proxy.fetch(new Request(`http://localhost${path}?model=fast`, forwarded));
   expect((await ask("/explain")).status).toBe(403);
   await proxy.reload({ plugins: [explain({ path: "/why", open: true })] });
   expect((await ask("/why")).status).toBe(200);
