@@ -115,6 +115,7 @@ export function idleStatus(): Status {
     startedAt: Date.now(),
     plugins: [],
     listeners: [],
+    connections: { open: 0, most: undefined, dropped: 0 },
     reloadError: undefined,
     stale: [],
   };

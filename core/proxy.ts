@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { ConsolaInstance } from "consola";
 import { toFetchHandler } from "srvx/node";
+import { withoutSecrets } from "./config/show-value.ts";
 import type { ConfigFunction, ExplainRequest, Limits, ListenerStatus, Proxy, ProxyConfig } from "./contract/proxy.ts";
 import type { Mode, Status } from "./contract/setup.ts";
 import { explainWith } from "./explain/explain.ts";
@@ -129,7 +130,7 @@ class Runtime implements Proxy {
       if (this.#closing !== undefined) throw new Error("this proxy is closed");
       this.#swap(next, config, number);
     } catch (error) {
-      this.#state.reloadError = error instanceof Error ? error.message : String(error);
+      this.#state.reloadError = withoutSecrets(error instanceof Error ? error.message : String(error));
       if (this.#current === undefined) await this.#state.ledger.close();
       throw error;
     } finally {
@@ -180,6 +181,7 @@ class Runtime implements Proxy {
       startedAt: this.#state.startedAt,
       plugins: current?.plugins ?? [],
       listeners: this.#ports.statuses(),
+      connections: this.#ports.connections(),
       reloadError: this.#state.reloadError,
       stale: [...(current?.registry.stale.values() ?? [])],
     };

@@ -56,6 +56,8 @@ export interface Exchange {
   readonly tried: readonly Target[];
   readonly upstream: UpstreamRequest;
   readonly committed: boolean;
+  /** A plugin answers it here, such as `/health`, and no upstream; known from the hook `request` on. */
+  readonly control: boolean;
   /** Aborts when the client is gone. */
   readonly signal: AbortSignal;
   /** Only in `explain`: a plugin pushes a sentence on what it decided. */

@@ -28,7 +28,8 @@ export interface Hooks {
   upstreamResponse(x: Exchange, head: UpstreamHead): void | "retry";
   /**
    * First, before commit: no target can take the request, or no attempt is left to it. A plugin may wait, set another
-   * `x.route` or `x.model`, and have it tried again, for which another route gives new attempts.
+   * `x.route` or `x.model`, and have it tried again, for which another route gives new attempts. An error that it throws
+   * takes the place of the first, also for the plugins behind it.
    */
   recover(x: Exchange, error: ProxyError): Awaitable<void | Reply | "retry">;
   /** First, before commit only: how an error is told to the client. */

@@ -65,6 +65,8 @@ export interface Status {
   readonly plugins: readonly string[];
   /** The ports it serves on; empty before it listens. */
   readonly listeners: readonly ListenerStatus[];
+  /** Of clients, over all ports; `most` undefined: any number; `dropped`: closed unserved as that many were open. */
+  readonly connections: { readonly open: number; readonly most: number | undefined; readonly dropped: number };
   /** Why the last reload was refused; undefined after one that was taken. */
   readonly reloadError: string | undefined;
   /** Discovery sources whose last refresh failed, and why. */

@@ -306,14 +306,20 @@ export class Attempt implements TransportSink {
   /** A plugin, or the route's list of statuses, may want another target to answer instead. */
   #wantsRetry(head: UpstreamHead): boolean {
     const { x } = this;
+    const { route } = x;
     const asked = x.site.phases.upstreamResponse?.(x, head) === "retry";
     const poor = x.rival !== undefined && (head.status >= 500 || head.status === 429);
-    if (!asked && !poor && !routeOf(x).retry.statuses.has(head.status)) return false;
-    if (!mayRetry(x, "status", asked)) return false;
+    const wanted = asked || poor || routeOf(x).retry.statuses.has(head.status);
+    const next = x.route;
+    const may = wanted && mayRetry(x, "status", asked);
+    // This answer is of the route that it was asked for by, whatever a plugin wants next.
+    x.route = route;
+    if (!may) return false;
     const error = new ProxyError("upstream_reset", "The upstream could not answer.", { target: this.target.id });
     const call = this.#call;
     this.#settle("status", error);
     call?.abort(error);
+    x.route = next;
     this.#onFailure(x, "status", error, asked);
     return true;
   }

@@ -47,6 +47,7 @@ export class ActiveExchange implements Exchange {
   tried: readonly Target[] = noTargets;
   body: Buffer | undefined = undefined;
   committed = false;
+  control = false;
   slots: unknown[] | undefined = undefined;
   notes: string[] | undefined = undefined;
   /** Made for each attempt; empty before the first. */

@@ -89,6 +89,10 @@ export class ExtraExchange implements Exchange {
     return this.real.committed;
   }
 
+  get control(): boolean {
+    return false;
+  }
+
   get signal(): AbortSignal {
     return this.real.signal;
   }

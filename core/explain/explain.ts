@@ -138,10 +138,11 @@ async function decide(
   if (x.path === "*") return { status: 204 };
   x.site = tableOf(x.generation, request).find?.(x.host, x.path) ?? x.site;
   const { phases } = x.site;
+  const control = x.site.controlRoutes.find((route) => matches(route, x));
+  x.control = control !== undefined;
   const refused = await phases.request?.(x);
   takeNotes(x, "request", steps);
   if (refused !== undefined) return refused;
-  const control = x.site.controlRoutes.find((route) => matches(route, x));
   if (control !== undefined) {
     steps.push({ phase: "request", note: `answered here, by plugin ${control.plugin}` });
     return "control";

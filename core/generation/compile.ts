@@ -60,7 +60,7 @@ export function compile(hooks: readonly RegisteredHook[], log: ConsolaInstance):
     candidates: narrow(of("candidates"), log),
     upstreamRequest: chain<void>("upstreamRequest", of("upstreamRequest")),
     upstreamResponse: edit(of("upstreamResponse"), log),
-    recover: chain<void | Reply | "retry", ProxyError>("recover", of("recover")),
+    recover: recovery(of("recover")),
     error: firstReply(of("error"), log),
     attemptEnd: observe<[Exchange, Target, Outcome]>("attemptEnd", of("attemptEnd"), log),
     end: observe<[Exchange, Outcome]>("end", of("end"), log),
@@ -92,30 +92,46 @@ function answerOf<T>(value: T, plugin: string, phase: HookName): T {
 }
 
 /** Gates and firsts alike: in order, the first defined value ends it; a promise is touched only where a hook returns one. */
-function chain<T, A = undefined>(
+function chain<T>(
   phase: HookName,
-  hooks: readonly Named<(x: Exchange, more: A) => Awaitable<T>>[],
-): ((x: Exchange, more?: A) => Awaitable<T>) | null {
+  hooks: readonly Named<(x: Exchange) => Awaitable<T>>[],
+): ((x: Exchange) => Awaitable<T>) | null {
   if (hooks.length === 0) return null;
-  const rest = (x: Exchange, more: A, from: number): Awaitable<T> => {
+  const rest = (x: Exchange, from: number): Awaitable<T> => {
     for (let i = from; i < hooks.length; i++) {
-      const { plugin, handler } = hooks[i] as Named<(x: Exchange, more: A) => Awaitable<T>>;
+      const { plugin, handler } = hooks[i] as Named<(x: Exchange) => Awaitable<T>>;
       let value: Awaitable<T>;
       try {
-        value = handler(x, more);
+        value = handler(x);
       } catch (error) {
         throw blame(error, plugin, phase);
       }
       if (value === undefined) continue;
       if (!isPromise(value)) return answerOf(value, plugin, phase);
       const settled = value.catch((error: unknown) => Promise.reject(blame(error, plugin, phase)));
-      return settled.then<T>((late) =>
-        late === undefined ? rest(x, more, i + 1) : answerOf(late as T, plugin, phase),
-      );
+      return settled.then<T>((late) => (late === undefined ? rest(x, i + 1) : answerOf(late as T, plugin, phase)));
     }
     return undefined as T;
   };
-  return (x, more) => rest(x, more as A, 0);
+  return (x) => rest(x, 0);
+}
+
+/** A hook that throws has changed the error, not ended the search: those behind it are asked about that one. */
+function recovery(hooks: readonly Named<Hooks["recover"]>[]): Phases["recover"] {
+  if (hooks.length === 0) return null;
+  return async (x, failed) => {
+    let error = failed;
+    for (const { plugin, handler } of hooks) {
+      try {
+        const answer = await handler(x, error);
+        if (answer !== undefined) return answerOf(answer, plugin, "recover");
+      } catch (thrown) {
+        error = blame(thrown, plugin, "recover");
+      }
+    }
+    if (error !== failed) throw error;
+    return undefined;
+  };
 }
 
 function narrow(hooks: readonly Named<Hooks["candidates"]>[], log: ConsolaInstance): Phases["candidates"] {

@@ -12,7 +12,7 @@ import type { ControlRoute } from "./setup.ts";
 /** The h3 app of a site: the plugins' control routes, and behind them everything else, taken over or handled. */
 export function createApp(routes: readonly ControlRoute[], phases: Phases, rest?: EventHandler): RequestListener {
   const app = new ControlApp({ silent: true });
-  if (rest !== undefined) app.rest = { data: { route: "/**", handler: guarded(rest, phases, "handler") } };
+  if (rest !== undefined) app.rest = { data: { route: "/**", handler: guarded(rest, phases, "handler", false) } };
   app.answersPost = routes.some((route) => route.method === "POST");
   for (const { method, path, handler, plugin } of routes) app.on(method, path, guarded(handler, phases, plugin));
   return toNodeHandler(app);
@@ -34,20 +34,22 @@ class ControlApp extends H3 {
 }
 
 /** A control route passes the request gate like any other request, so that what guards the proxy guards it too. */
-function guarded(handler: EventHandler, phases: Phases, plugin: string): EventHandler {
+function guarded(handler: EventHandler, phases: Phases, plugin: string, control = true): EventHandler {
   const gate = phases.request;
   return (event) => {
     if (gate === null) return answer(event, handler, plugin);
+    const x = xOf(event);
+    x.control = control;
     let reply: void | Reply | Promise<void | Reply>;
     try {
-      reply = gate(xOf(event));
+      reply = gate(x);
     } catch (error) {
-      return takeOver(event, (x) => fail(x, error as ProxyError));
+      return takeOver(event, () => fail(x, error as ProxyError));
     }
     if (!isPromise(reply)) return reply === undefined ? answer(event, handler, plugin) : refuse(event, reply);
     return reply.then(
       (late) => (late === undefined ? answer(event, handler, plugin) : refuse(event, late)),
-      (error: unknown) => takeOver(event, (x) => fail(x, error as ProxyError)),
+      (error: unknown) => takeOver(event, () => fail(x, error as ProxyError)),
     );
   };
 }

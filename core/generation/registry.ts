@@ -1,7 +1,7 @@
 import type { ConsolaInstance } from "consola";
 import { inspect } from "node:util";
 import { configError, ConfigError, type ConfigProblem } from "../config/config-error.ts";
-import { showValue } from "../config/show-value.ts";
+import { showValue, withoutSecrets } from "../config/show-value.ts";
 import type { Route, RouteOptions } from "../contract/route.ts";
 import type { Awaitable, SelectorService } from "../contract/services.ts";
 import type { OptionProblem, Reporter } from "../contract/setup.ts";
@@ -73,7 +73,7 @@ export class Registry {
   noteSource(pool: string, source: string, error: unknown, log: ConsolaInstance): void {
     const key = `${pool} ${source}`;
     if (error === undefined) return void this.stale.delete(key);
-    const text = error instanceof Error ? error.message : inspect(error);
+    const text = withoutSecrets(error instanceof Error ? error.message : inspect(error));
     if (this.stale.get(key)?.error !== text) log.warn(`discovery ${source} of pool ${pool}: ${text}`);
     this.stale.set(key, { source, pool, error: text });
   }

@@ -82,7 +82,7 @@ export class Ports {
 
   connections(): ConnectionCounts {
     const { open, most, dropped } = this.#limit;
-    return { open, most, dropped };
+    return { open, most: most === Infinity ? undefined : most, dropped };
   }
 
   /** Lets everything under way end, until the deadline or until `now` aborts. */
@@ -94,7 +94,6 @@ export class Ports {
   }
 
   destroy(): void {
-    this.#limit.close();
     for (const attached of this.#attached) attached.destroy();
     // No drain of its own is under way any more, so that this waits for nothing.
     void this.#closeListeners([...this.#listeners.keys()]);

@@ -69,6 +69,12 @@ export function dialerOf(target: Target): Dialer {
   return target instanceof PoolTarget ? target.connection.dialer : dialerFor(undefined, undefined);
 }
 
+/** Where a target would be, and how it is connected to. Throws an Error that names what is wrong with the spec. */
+export function placeOf(spec: TargetSpec): Pick<Target, "origin" | "basePath"> & { readonly dialer: Dialer } {
+  const { origin, basePath, rules, tls } = toTargetFields(spec);
+  return { origin, basePath, dialer: dialerFor(rules, tls) };
+}
+
 /** Whether it may have one more attempt, by its `maxConcurrency` and what reporters say it can take. */
 export function hasRoom(target: Target): boolean {
   const { live, maxConcurrency } = target as PoolTarget;

@@ -63,6 +63,7 @@ export function fakeExchange(fields: Partial<Exchange> = {}): Exchange {
     tried: [],
     upstream: { method: "GET", path: "/", headers: {}, body: null },
     committed: false,
+    control: false,
     get signal() {
       return (signal ??= new AbortController().signal);
     },

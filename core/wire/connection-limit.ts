@@ -5,8 +5,8 @@ import { areDescriptorsUsedUp, descriptorLimit, shortages } from "./descriptors.
 /** The connections of clients, over all ports of a proxy. */
 export interface ConnectionCounts {
   readonly open: number;
-  /** Open at once at most; Infinity for no limit. */
-  readonly most: number;
+  /** Open at once at most; undefined for no limit. */
+  readonly most: number | undefined;
   /** Closed unserved because that many were open, since the start. */
   readonly dropped: number;
 }
@@ -24,6 +24,7 @@ export class ConnectionLimit implements ConnectionCounts {
   /** Connections of each. */
   readonly #servers: Map<Server, number> = new Map();
   #timer: NodeJS.Timeout | undefined;
+  #warned = false;
   #toldDropped = 0;
   #toldShortages = 0;
 
@@ -47,6 +48,7 @@ export class ConnectionLimit implements ConnectionCounts {
   forget(server: Server): void {
     this.#servers.delete(server);
     this.#share();
+    if (this.#servers.size === 0) this.#stop();
   }
 
   opened(server: Server): void {
@@ -57,11 +59,6 @@ export class ConnectionLimit implements ConnectionCounts {
     this.#count(server, -1);
   }
 
-  close(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
-
   #count(server: Server, change: number): void {
     this.open += change;
     const own = this.#servers.get(server);
@@ -69,7 +66,7 @@ export class ConnectionLimit implements ConnectionCounts {
     if (this.most !== Infinity) this.#share();
   }
 
-  /** Node drops a connection before it costs anything, but knows those of one server only: each may have what is left. */
+  /** Node drops a connection before it costs anything, but knows those of one server only: each has what is left. */
   #share(): void {
     const left = this.most - this.open;
     for (const [server, own] of this.#servers) {
@@ -80,12 +77,23 @@ export class ConnectionLimit implements ConnectionCounts {
 
   #start(): void {
     this.#toldShortages = shortages.count;
-    const limit = descriptorLimit();
-    if (limit < comfortable)
-      this.#log.warn(
-        `this process may have ${limit} file descriptors, and each request takes two; raise \`ulimit -n\` to ${comfortable} or more`,
-      );
+    if (!this.#warned) this.#warn();
     this.#timer = setInterval(() => this.#tell(), look).unref();
+  }
+
+  #stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #warn(): void {
+    this.#warned = true;
+    const limit = descriptorLimit();
+    if (limit >= comfortable) return;
+    this.#log.warn(
+      `this process may have ${limit} file descriptors, and each request takes two; ` +
+        `raise \`ulimit -n\` to ${comfortable} or more`,
+    );
   }
 
   /** What happened since the last look. */
@@ -96,7 +104,8 @@ export class ConnectionLimit implements ConnectionCounts {
     this.#toldShortages = shortages.count;
     if (dropped > 0)
       this.#log.warn(
-        `${dropped} connections were closed unserved: ${this.open} of ${this.most} are open; raise limits.connections, and \`ulimit -n\` to twice that and more`,
+        `${dropped} connections were closed unserved: ${this.open} of ${this.most} are open; ` +
+          "raise limits.connections, and `ulimit -n` to twice that and more",
       );
     if (failed > 0)
       this.#log.warn(
@@ -104,7 +113,8 @@ export class ConnectionLimit implements ConnectionCounts {
       );
     if (areDescriptorsUsedUp())
       this.#log.warn(
-        `all ${descriptorLimit()} file descriptors are in use: the system closes new connections unseen; ${remedy("EMFILE")}`,
+        `all ${descriptorLimit()} file descriptors are in use: the system closes new connections unseen; ` +
+          remedy("EMFILE"),
       );
   }
 }

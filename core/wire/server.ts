@@ -91,6 +91,13 @@ export function attach(server: Server, acceptor: Acceptor, limit: ConnectionLimi
       connectionClosed(socket);
     });
   });
+  trackAll(server, raw, limit);
+  return attached;
+}
+
+/** Also those in their TLS handshake. */
+function trackAll(server: Server, raw: Set<Socket>, limit: ConnectionLimit): void {
+  limit.follow(server);
   server.on("connection", (socket: Socket) => {
     if (raw.has(socket)) return;
     raw.add(socket);
@@ -100,8 +107,6 @@ export function attach(server: Server, acceptor: Acceptor, limit: ConnectionLimi
       limit.closed(server);
     });
   });
-  limit.follow(server);
-  return attached;
 }
 
 /** Sets what Node lets be set; a reload may change it. */

@@ -1,4 +1,4 @@
-import { definePlugin, type Exchange, type Reply, type Route } from "plugboard";
+import { definePlugin, type Exchange, ProxyError, type Reply, type Route } from "plugboard";
 import { describe, expect, test } from "vitest";
 import { deferred } from "../../wire/waiting.ts";
 import { hooks, quickPlugin } from "../quick-plugin.ts";
@@ -124,6 +124,19 @@ describe("the hook recover", () => {
     expect(stage.proxy.lines.join()).toContain("recover");
   });
 
+  test("that throws gives those behind it another error to recover from, or the client to be told", async () => {
+    const asked: string[] = [];
+    const full = new ProxyError("rate_limited", "Too many wait already.");
+    const throwing = hooks({
+      recover() {
+        throw full;
+      },
+    });
+    const behind = hooks({ recover: (_x, { code }) => void asked.push(code) }, "behind");
+    const stage = await played([throwing, behind], { targets: [] });
+    expect([(await stage.get()).status, asked]).toEqual([429, ["rate_limited"]]);
+  });
+
   test("whose client leaves meanwhile changes nothing any more", async () => {
     const free = deferred();
     let waiting: Exchange | undefined;
@@ -182,6 +195,29 @@ test("a plugin may send an answer's request another way before the client sees a
   sink.head(429, {});
   answer(await stage.call(1));
   expect(await (await response).text()).toBe("b");
+});
+
+test("an answer is told to observers, and sent, by the route it was asked for by", async () => {
+  const told: (string | undefined)[] = [];
+  const moving = quickPlugin("moving", (proxy) => {
+    const [first, second] = [proxy.createRoute({ name: "first" }), proxy.createRoute({ name: "second" })];
+    return {
+      resolve: () => first,
+      upstreamResponse(x) {
+        x.route = second;
+        return "retry";
+      },
+      attemptEnd: (x) => void told.push(x.route?.name),
+    };
+  });
+  const stage = await played([moving], { targets: ["a"], retry: { attempts: 1 } });
+  const response = stage.get();
+  answer(await stage.call(0), "one");
+  // It is of the second route now, and that has no more attempts.
+  answer(await stage.call(1), "two");
+  expect(await (await response).text()).toBe("two");
+  await stage.log.ended(1);
+  expect(told).toEqual(["first", "second"]);
 });
 
 test("what a fallback answers is counted as any attempt", async () => {

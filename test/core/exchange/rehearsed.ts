@@ -1,9 +1,9 @@
-import type { ExplainRequest, ProxyConfig, Status } from "plugboard";
+import type { ExplainRequest, ProxyConfig } from "plugboard";
 import { onTestFinished } from "vitest";
 import { rehearse } from "../../../core/explain/rehearsal.ts";
 import type { ActiveExchange } from "../../../core/exchange/exchange.ts";
 import { Generation } from "../../../core/generation/generation.ts";
-import { ProxyState } from "../../../core/proxy-state.ts";
+import { idleStatus, ProxyState } from "../../../core/proxy-state.ts";
 import { readHead } from "../../../core/wire/request-head.ts";
 
 /** An exchange on its default route, as far as reading its head; nothing of it is sent anywhere. */
@@ -12,7 +12,7 @@ export async function rehearsed(
   request: ExplainRequest = {},
 ): Promise<ActiveExchange> {
   const proxy = new ProxyState();
-  const generation = await Generation.load(config, proxy, { number: 1, mode: "check", status: () => idle });
+  const generation = await Generation.load(config, proxy, { number: 1, mode: "check", status: idleStatus });
   onTestFinished(() => generation.close());
   await generation.discover();
   const x = rehearse(generation, request);
@@ -21,14 +21,3 @@ export async function rehearsed(
   x.route = x.site.defaultRoute;
   return x;
 }
-
-const idle: Status = {
-  generation: 1,
-  active: 0,
-  draining: false,
-  startedAt: 0,
-  plugins: [],
-  listeners: [],
-  reloadError: undefined,
-  stale: [],
-};

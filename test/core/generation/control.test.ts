@@ -122,3 +122,16 @@ test("it is an exchange like any other: it ends once, as local", async () => {
   expect(log.ends).toMatchObject([{ kind: "local", status: 200, error: undefined }]);
   expect(proxy.status().active).toBe(0);
 });
+
+test("a request for one of its paths says so from the first hook on, and no other does", async () => {
+  const seen: [string, boolean][] = [];
+  const proxy = await openProxy({
+    plugins: [memUpstream(), answering(() => "here"), hooks({ request: (x) => void seen.push([x.path, x.control]) })],
+  });
+  for (const path of ["/control", "/control/x", "/"]) await proxy.fetch(new Request(`http://proxy${path}`));
+  expect(seen).toEqual([
+    ["/control", true],
+    ["/control/x", false],
+    ["/", false],
+  ]);
+});

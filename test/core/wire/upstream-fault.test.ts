@@ -1,5 +1,6 @@
 import { type ErrorCode, ProxyError } from "plugboard";
 import { describe, expect, test } from "vitest";
+import { shortages } from "../../../core/wire/descriptors.ts";
 import { connectFault, responseFault } from "../../../core/wire/upstream-fault.ts";
 
 const failure = (code: string, message = "secret 10.1.2.3"): Error => Object.assign(new Error(message), { code });
@@ -19,6 +20,7 @@ describe("a connection that did not come about", () => {
     ["EMFILE", "overloaded", 503, "OM"],
     ["ENFILE", "overloaded", 503, "OM"],
     ["EADDRNOTAVAIL", "overloaded", 503, "OM"],
+    ["ENOBUFS", "overloaded", 503, "OM"],
     ["CERT_HAS_EXPIRED", "tls_error", 502, "UF"],
     ["DEPTH_ZERO_SELF_SIGNED_CERT", "tls_error", 502, "UF"],
     ["SELF_SIGNED_CERT_IN_CHAIN", "tls_error", 502, "UF"],
@@ -48,6 +50,20 @@ describe("a connection that did not come about", () => {
       code: "ECONNREFUSED",
     });
     expect(connectFault(error, "t").code).toBe("connect_failed");
+  });
+
+  test("on an address that this machine does not have is told by what the other addresses said", () => {
+    const of = (...codes: string[]): Error =>
+      Object.assign(new AggregateError(codes.map((code) => failure(code))), { code: codes[0] });
+    expect(connectFault(of("EADDRNOTAVAIL", "ECONNREFUSED"), "t").code).toBe("connect_failed");
+    expect(connectFault(of("EADDRNOTAVAIL", "EADDRNOTAVAIL"), "t").code).toBe("overloaded");
+  });
+
+  test("for want of something here is counted, with what it was", () => {
+    const before = shortages.count;
+    connectFault(failure("EADDRNOTAVAIL"), "t");
+    connectFault(failure("ECONNREFUSED"), "t");
+    expect(shortages).toEqual({ count: before + 1, last: "EADDRNOTAVAIL" });
   });
 
   test("may be repeated: nothing was sent", () => {
