@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Proxy } from "../contract/proxy.ts";
 import type { DiscoverySink } from "../contract/services.ts";
 import type { Pool } from "../contract/target.ts";
@@ -16,6 +17,9 @@ export interface HealthSettings {
   readonly rise: number;
 }
 
+/** Where a rig is probed is its own affair. */
+export type RigSettings = Omit<HealthSettings, "path">;
+
 /** A proxy with the plugin under test, in front of upstreams that do as they are told. */
 export interface HealthRig {
   /** Adds a target, before the start or later, and what it answers to its probes. */
@@ -23,7 +27,8 @@ export interface HealthRig {
   remove(id: string): void;
   start(): Promise<void>;
   stop(): Promise<void>;
-  reload(settings: HealthSettings): Promise<void>;
+  /** Probes below the path of before, from then on. */
+  reload(below: string): Promise<void>;
   /** Ids of the targets that take requests. */
   available(): string[];
   /** Settles when a target is up, or down. */
@@ -32,12 +37,16 @@ export interface HealthRig {
 
 export async function withHealthRig(
   create: (settings: HealthSettings) => Plugin,
-  settings: HealthSettings,
+  given: RigSettings,
   law: (rig: HealthRig) => Promise<void>,
 ): Promise<void> {
+  // What probes a port that another upstream had before is not to be taken for the plugin under test.
+  const settings = { ...given, path: `/alive-${randomUUID()}` };
   const upstreams = new Map<string, ProbedUpstream>();
   const targets = openPool(() => [...upstreams].map(([id, { url }]) => ({ id, url })));
-  const config = (set: HealthSettings): { plugins: Plugin[] } => ({ plugins: [targets.plugin(), create(set)] });
+  const config = (below = ""): { plugins: Plugin[] } => ({
+    plugins: [targets.plugin(), create({ ...settings, path: settings.path + below })],
+  });
   let proxy: Proxy | undefined;
   const rig: HealthRig = {
     async add(id, ...script) {
@@ -49,13 +58,13 @@ export async function withHealthRig(
     },
     remove: (id) => targets.remove(id),
     async start() {
-      proxy = await createQuietProxy(config(settings));
+      proxy = await createQuietProxy(config());
     },
     async stop() {
       await proxy?.close({ deadline: 0 });
     },
-    async reload(set) {
-      await proxy?.reload(config(set));
+    async reload(below) {
+      await proxy?.reload(config(below));
     },
     available: () => targets.available(),
     turned: (id, up) => until(() => targets.available().includes(id) === up, `target ${id} is ${up ? "up" : "down"}`),

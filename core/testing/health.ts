@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Plugin } from "../plugin.ts";
-import { type HealthRig, type HealthSettings, withHealthRig } from "./health-rig.ts";
+import { type HealthRig, type HealthSettings, type RigSettings, withHealthRig } from "./health-rig.ts";
 import type { Test } from "./plugin.ts";
 import type { Answer, ProbedUpstream } from "./probed-upstream.ts";
 import { until, within } from "./within.ts";
@@ -14,9 +14,9 @@ export interface HealthSuite {
 }
 
 type Law = (rig: HealthRig) => Promise<void>;
-type Rigged = (name: string, settings: Partial<HealthSettings>, law: Law) => void;
+type Rigged = (name: string, settings: Partial<RigSettings>, law: Law) => void;
 
-const quick: HealthSettings = { path: "/alive", interval: 10, timeout: 1_000, fall: 3, rise: 2 };
+const quick: RigSettings = { interval: 10, timeout: 1_000, fall: 3, rise: 2 };
 
 /** Answers that are no sign of health. */
 const sick: readonly Answer[] = ["fail", "missing", "redirect", "garbage", "reset"];
@@ -179,7 +179,7 @@ function testEnd(rigged: Rigged): void {
   rigged("ends the probes of a config that a reload has replaced", {}, async (rig) => {
     const target = await rig.add("a");
     await rig.start();
-    await rig.reload({ ...quick, path: "/other" });
+    await rig.reload("/other");
     const { probes, strays } = target;
     await until(() => target.strays >= strays + 10, "10 probes by the new config");
     assert.ok(target.probes <= probes + 1, `${target.probes - probes} probes by the old config`);

@@ -26,7 +26,7 @@ export interface ProbedUpstream {
   readonly url: string;
   /** Probes so far. */
   readonly probes: number;
-  /** Requests for other paths. */
+  /** Requests for paths below that of the probes. */
   readonly strays: number;
   /** Bytes of endless bodies that were taken. */
   readonly taken: number;
@@ -63,7 +63,7 @@ export async function probedUpstream(path: string): Promise<ProbedUpstream> {
       if (rest.length > 0) script = rest;
       answers[now](response, request, seen);
     } else {
-      seen.strays += 1;
+      if (request.url?.startsWith(`${path}/`) === true) seen.strays += 1;
       response.end();
     }
   }
@@ -101,7 +101,7 @@ const answers: Readonly<Record<Answer, Reply>> = {
   ok: (response) => response.end("fine"),
   fail: (response) => response.writeHead(503).end("not now"),
   missing: (response) => response.writeHead(404).end(),
-  redirect: (response) => response.writeHead(301, { location: "/elsewhere" }).end(),
+  redirect: (response, { url = "" }) => response.writeHead(301, { location: `${url}/elsewhere` }).end(),
   hang: () => undefined,
   stuck: (response) => response.writeHead(200, { "content-length": 9 }).flushHeaders(),
   drip: (response) => drip(response),

@@ -46,7 +46,7 @@ export function createChecks(options: ChecksOptions): Checks {
     const failure = await options.prober.probe(check.target, cancel);
     check.running = undefined;
     // What a target said that has left meanwhile concerns nobody.
-    if (checks.get(check.id) !== check) return;
+    if (checks.get(check.id) !== check || failure === null) return;
     if (failure === undefined) options.passed?.(check.target);
     const first = check.up === undefined;
     if (turns(check, failure === undefined, options)) options.turned(check.id, failure, first);

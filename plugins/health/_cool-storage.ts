@@ -14,6 +14,18 @@ export async function writeCoolDown(storage: Storage, base: string, coolDown: Co
   await inTime(storage.setItem(storageKey(base, coolDown), JSON.stringify(coolDown)));
 }
 
+/** Removes those of one target, or all. */
+export async function removeCoolDowns(storage: Storage, base: string, target: string | undefined): Promise<void> {
+  await inTime(removeAll(storage, base, target));
+}
+
+async function removeAll(storage: Storage, base: string, target: string | undefined): Promise<void> {
+  for (const key of await storage.getKeys(base)) {
+    const name = Buffer.from(key.slice(key.lastIndexOf(":") + 1), "hex").toString();
+    if (target === undefined || name === target || name.startsWith(`${target} `)) await storage.removeItem(key);
+  }
+}
+
 async function readAll(storage: Storage, base: string, now: number): Promise<CoolDown[]> {
   const found: CoolDown[] = [];
   for (const key of await storage.getKeys(base)) {

@@ -28,6 +28,8 @@ export interface Rotation {
   /** Takes it out, unless too few were left. */
   eject(target: Target, why: string, route: Route | undefined): void;
   readmit(record: OutlierRecord): void;
+  /** Takes back, and counts anew, one target or all. Returns how many were out. */
+  pardon(target: string | undefined): number;
   /** After a change of a pool: forgets who left, and takes back all when too few are usable. */
   review(): void;
 }
@@ -97,10 +99,25 @@ export function createRotation(settings: RotationSettings, tools: RotationTools)
     }
   }
 
+  function pardon(target: string | undefined): number {
+    const known = pools().flatMap(({ snapshot }) => snapshot.all.map(({ live }) => records.get(live)));
+    let count = 0;
+    for (const record of new Set(known)) {
+      if (record === undefined || (target !== undefined && record.id !== target)) continue;
+      clear(record);
+      record.times = 0;
+      if (!record.out) continue;
+      readmit(record);
+      count += 1;
+    }
+    return count;
+  }
+
   return {
     recordOf,
     eject,
     readmit,
+    pardon,
     review() {
       if (outs.size === 0) return;
       const present = new Set(pools().flatMap(({ snapshot }) => snapshot.all.map(({ live }) => records.get(live))));

@@ -4,6 +4,7 @@ import {
   definePlugin,
   type Exchange,
   type Plugin,
+  type Pool,
   ProxyError,
   type Setup,
   type Target,
@@ -13,6 +14,7 @@ import {
   addCoolDown,
   type CoolDown,
   createModelCoolDowns,
+  endCoolDowns,
   firstBack,
   isCooling,
   keyOf,
@@ -20,7 +22,7 @@ import {
   nextEnd,
 } from "./_cool-downs.ts";
 import { askedPause } from "./_cool-headers.ts";
-import { readCoolDowns, writeCoolDown } from "./_cool-storage.ts";
+import { readCoolDowns, removeCoolDowns, writeCoolDown } from "./_cool-storage.ts";
 import { createLists } from "./_outlier-lists.ts";
 
 export interface CoolDownOptions {
@@ -92,7 +94,7 @@ const schema: v.GenericSchema<CoolDownOptions, Settings> = v.strictObject({
  *
  * For paid APIs and whatever else limits rates. Not for targets whose 429 is meant for one client rather than for the
  * proxy, such as those that are asked with the clients' own keys: one client would take the target from all. With
- * `storage`, a restart does not begin by asking those that cool down.
+ * `storage`, a restart does not begin by asking those that cool down. Operators end cool-downs by `admin`.
  *
  * @example
  * coolDown({ statuses: [429, 503], max: 120_000, retry: true });
@@ -123,6 +125,15 @@ export const coolDown: (options?: CoolDownOptions) => Plugin = definePlugin({
         const stored = await recall(storage, proxy, base, time);
         for (const one of stored) begin({ ...one, until: Math.min(one.until, time + max) }, time);
       });
+
+    proxy.provide("grudge", "cool-down", {
+      forget(target) {
+        const ids = coolingIn(proxy.pools(), target);
+        for (const id of ids) reporter.up(id);
+        if (storage !== undefined) unsave(storage, proxy, base, target);
+        return new Set([...ids, ...endCoolDowns(models, target, now())]).size;
+      },
+    });
 
     return {
       candidates(x, targets) {
@@ -166,6 +177,22 @@ function save(storage: Storage, { log }: Setup, base: string, given: CoolDown): 
   writeCoolDown(storage, base, given).catch((error: unknown) => {
     log.warn(`the cool-down of ${given.id} is not stored:`, error);
   });
+}
+
+function unsave(storage: Storage, { log }: Setup, base: string, target: string | undefined): void {
+  removeCoolDowns(storage, base, target).catch((error: unknown) => {
+    log.warn("cool-downs that were cleared are still stored, and hold again after a restart:", error);
+  });
+}
+
+/** The ids of targets that cool down as a whole; one of them, or all. */
+function coolingIn(pools: readonly Pool[], target: string | undefined): string[] {
+  return pools.flatMap((pool) =>
+    pool.snapshot.all.flatMap(({ id }) => {
+      if (target !== undefined && id !== target) return [];
+      return pool.verdicts(id).some(({ reporter }) => reporter === "cool-down") ? [id] : [];
+    }),
+  );
 }
 
 /** When what is known already of the same target, or the same model of it, is over. */

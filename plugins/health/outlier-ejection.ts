@@ -96,10 +96,11 @@ const schema: v.GenericSchema<OutlierEjectionOptions, Settings> = v.strictObject
  * Takes a target out of rotation while requests to it fail.
  *
  * What counts is how an attempt ended, at the end of its stream: no connection, a reset, no answer in time, one of
- * `statuses`, a stream that broke or fell silent. What the client or a plugin did never counts; a refusal below 500
- * counts neither way, and 429 is `coolDown`'s. After the ejection requests try the target one at a time, the others go
- * elsewhere; the first whose answer is no failure brings it back, a failure ejects it for longer. Each `duration` in
- * rotation takes one ejection off the count. A trial that lasts longer than `duration` makes room for another one.
+ * `statuses`, a stream that broke or fell silent, or one that ended with an error event, which needs `sse`. What the
+ * client or a plugin did never counts; a refusal below 500 counts neither way, and 429 is `coolDown`'s. After the
+ * ejection requests try the target one at a time, the others go elsewhere; the first whose answer is no failure brings
+ * it back, a failure ejects it for longer. Each `duration` in rotation takes one ejection off the count. A trial that
+ * lasts longer than `duration` makes room for another one.
  *
  * Never the last usable target of a pool, nor of the route that the failed request took. For any upstream, paid ones
  * too: it costs no request. Not in place of `activeHealth`: a target without traffic is not looked at. Place it before
@@ -134,6 +135,11 @@ export const outlierEjection: (options?: OutlierEjectionOptions) => Plugin = def
       return undefined;
     }
 
+    /** That an upstream ended its stream with an error event, which `sse` notes. */
+    const failed = proxy.slot<boolean>("stream-failed");
+
+    proxy.provide("grudge", "outlier-ejection", { forget: (target) => rotation.pardon(target) });
+
     proxy.onReady(() => {
       for (const pool of pools()) pool.onChange(() => rotation.review());
     });
@@ -144,13 +150,15 @@ export const outlierEjection: (options?: OutlierEjectionOptions) => Plugin = def
         if (memory.outs.size > 0 && x.target !== undefined && x.notes === undefined) trials.begin(x.target, x);
       },
       attemptEnd(x, target, outcome) {
-        const fault = faultOf(outcome, options);
+        const told = failed.get(x) === true && outcome.kind === "ok";
+        const fault = told ? options.weights["stream-error"] : faultOf(outcome, options);
         const record = rotation.recordOf(target);
         if (record.out) return judge(x, target, outcome, fault);
         if (fault === 0 && !isGood(outcome)) return undefined;
         count(record, fault, options.now(), options);
         const why = fault === 0 ? undefined : excess(record, options);
-        if (why !== undefined) rotation.eject(target, `${why}, the last: ${outcome.kind}`, x.route);
+        if (why !== undefined)
+          rotation.eject(target, `${why}, the last: ${told ? "stream-error" : outcome.kind}`, x.route);
         return undefined;
       },
     };

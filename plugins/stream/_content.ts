@@ -51,17 +51,16 @@ export class FirstTokenFinder {
   }
 }
 
-/** What a line says of the answer: tokens, that it failed, that it is over, or nothing of the kind. */
+/** What a line says of the answer: tokens, that the upstream failed, that it is over, or nothing of the kind. */
 export type LineKind = "content" | "error" | "end" | "other";
 
 /** Both as OpenAI's chat, completions and responses have it, vLLM, and Anthropic's messages. */
 export function kindOf(line: string): LineKind {
-  if (/^event: ?error$/.test(line)) return "error";
   if (!line.startsWith("data:")) return "other";
   const data = line.slice("data:".length);
   if (data.trim() === "[DONE]") return "end";
   const event = toFields(data);
-  if (isError(event)) return "error";
+  if (isError(event)) return isClientsFault(event) ? "end" : "error";
   if (isContent(event)) return "content";
   return isEnd(event) ? "end" : "other";
 }
@@ -69,6 +68,14 @@ export function kindOf(line: string): LineKind {
 function isError(event: Fields): boolean {
   if (isFields(event.error) || isFilled(event.error)) return true;
   return event.object === "error" || event.type === "error" || event.type === "response.failed";
+}
+
+/** No other upstream would take such a request either. */
+function isClientsFault(event: Fields): boolean {
+  const error = isFields(event.error) ? event.error : event;
+  const code = Number(error.code);
+  if (code >= 400 && code < 500) return code !== 408 && code !== 429;
+  return typeof error.type === "string" && /^(?:invalid_request_error|BadRequestError)$/.test(error.type);
 }
 
 function isEnd(event: Fields): boolean {

@@ -96,7 +96,7 @@ test("says why a target is down", async () => {
       expect.stringMatching(/expected HTTP/i),
       "other side closed",
       "ECONNREFUSED",
-    ].map((reason) => [{ reporter: "active-health", reason, until: Infinity }]),
+    ].map((reason) => [{ reporter: "active-health", reason, since: expect.any(Number), until: Infinity }]),
   );
 });
 

@@ -2,6 +2,7 @@ import type { RequestListener } from "node:http";
 import { expect, test } from "vitest";
 import { definePlugin, ProxyError } from "plugboard";
 import { outlierEjection } from "plugboard/plugins/health/outlier-ejection";
+import { sse } from "plugboard/plugins/stream/sse";
 import { testPlugin } from "plugboard/testing";
 import { eventually } from "../../e2e/eventually.ts";
 import { closedUrl } from "../../wire/closed-port.ts";
@@ -186,4 +187,28 @@ test("what is older than the window does not count", async () => {
   time += 30_000;
   await proxy.ask("a");
   await proxy.turned("a", false);
+});
+
+/** A stream that its upstream ends with an error event. */
+const fails =
+  (code: number): RequestListener =>
+  (_request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write('data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n');
+    response.end(`data: {"error":{"message":"no","code":${code}}}\n\n`);
+  };
+
+test("counts a whole stream of 200 that ends with an error event, where sse reads it", async () => {
+  const proxy = await outliers(["a", "b"], { consecutive: 2 }, { plugins: [sse()] });
+  proxy.answers.set("a", fails(500));
+  await proxy.askTimes("a", 2);
+  await proxy.turned("a", false);
+  expect(proxy.pool().verdicts("a")).toMatchObject([{ reason: "2 failures in a row, the last: stream-error" }]);
+});
+
+test("does not count an error event that is the client's fault", async () => {
+  const proxy = await outliers(["a", "b"], { consecutive: 2 }, { plugins: [sse()] });
+  proxy.answers.set("a", fails(400));
+  await proxy.askTimes("a", 4);
+  expect(proxy.available()).toEqual(["a", "b"]);
 });

@@ -58,11 +58,13 @@ export async function outliers(
 
   async function ask(id: string, init: AskInit = {}): Promise<number> {
     const headers = { "x-to": id };
-    const response = await started.proxy.fetch(new Request("http://proxy/", { method: "POST", ...init, headers }));
-    return await response.arrayBuffer().then(
-      () => response.status,
-      () => 0,
-    );
+    try {
+      const response = await started.proxy.fetch(new Request("http://proxy/", { method: "POST", ...init, headers }));
+      await response.arrayBuffer();
+      return response.status;
+    } catch {
+      return 0;
+    }
   }
   const available = (): string[] =>
     started

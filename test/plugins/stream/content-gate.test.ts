@@ -71,7 +71,8 @@ describe("before its first token a stream fails over", () => {
   test.each([
     ["an error as OpenAI and vLLM tell it", failure],
     ["an error after the role", role + failure],
-    ["an error of a sort that vLLM told it by before", 'data: {"object":"error","message":"no","code":400}\n\n'],
+    ["an error of a sort that vLLM told it by before", 'data: {"object":"error","message":"no","code":500}\n\n'],
+    ["a limit", 'data: {"error":{"message":"slow down","code":429}}\n\n'],
     ["an error with a text only", 'data: {"error":"overloaded"}\n\n'],
     ["Anthropic's", 'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"x"}}\n\n'],
     ["that of a response", 'event: response.failed\ndata: {"type":"response.failed","response":{}}\n\n'],
@@ -123,6 +124,8 @@ describe("a stream passes, from its first byte on", () => {
     ["with its first token", role + token],
     ["with a tool call", role + delta({ tool_calls: [{ index: 0, function: { name: "look" } }] })],
     ["with its end, though it is empty", role + over],
+    ["with an error that is the client's fault", 'data: {"error":{"message":"too long","code":400}}\n\n'],
+    ["with one of Anthropic's", 'event: error\ndata: {"type":"error","error":{"type":"invalid_request_error"}}\n\n'],
     ["with an error that is only text", delta({ content: 'data: {"error":{}}' })],
   ])("%s", async (_what, events) => {
     const { call, response } = await asked();

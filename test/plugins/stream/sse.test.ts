@@ -205,6 +205,7 @@ test.each<[string, readonly string[], boolean | undefined]>([
   ["ends with one, and a word of goodbye", [delta, failure, "data: [DONE]\n\n"], true],
   ["ends with one that comes in two pieces", [delta, failure.slice(0, 20), failure.slice(20)], true],
   ["is nothing but one", [failure], true],
+  ["ends with one that is the client's fault", ['data: {"error":{"message":"too long","code":400}}\n\n'], undefined],
   ["is whole", [delta, usage, "data: [DONE]\n\n"], undefined],
   ["speaks of errors only", ['data: {"choices":[{"delta":{"content":"data: {\\"error\\":1}"}}]}\n\n'], undefined],
 ])("a stream that %s is noted as failed, or not", async (_what, chunks, noted) => {
