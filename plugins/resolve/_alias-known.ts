@@ -1,6 +1,13 @@
 import { type Discovery, type KnownTarget, type OptionProblem, suggest } from "../../core/index.ts";
 import { isOfProvider } from "./_alias-candidates.ts";
-import { type AliasModelTarget, type AliasOptions, targetsOf } from "./_alias-options.ts";
+import {
+  type AliasEntry,
+  type AliasModelTarget,
+  type AliasOptions,
+  fallbacksOf,
+  type Keys,
+  targetsOf,
+} from "./_alias-options.ts";
 
 interface Known {
   readonly id: string;
@@ -26,14 +33,18 @@ export function compareWithKnown(aliases: AliasOptions, discoveries: Iterable<Di
   for (const [id, entry] of Object.entries(aliases)) {
     const known = pools.get(entry.pool ?? "default");
     if (known === undefined) continue;
-    for (const [target, keys] of targetsOf(id, entry)) {
-      if (target.model === undefined) continue;
+    for (const [target, keys] of modelsOf(id, entry)) {
       const wrong = whatIsWrong({ aliases, id, target, known });
       if (wrong !== undefined) problems.push({ ...wrong, path: [...keys, wrong.path].join(".") });
       else if (target.enabled !== false && isOff(target, known)) warnings.add(whatIsOff(id, target));
     }
   }
   return { problems, warnings: [...warnings] };
+}
+
+function* modelsOf(id: string, entry: AliasEntry): Generator<readonly [AliasModelTarget, Keys]> {
+  for (const [target, keys] of targetsOf(id, entry)) if (target.model !== undefined) yield [target, keys];
+  for (const [fallback, keys] of fallbacksOf(id, entry)) if (typeof fallback === "object") yield [fallback, keys];
 }
 
 /** Pools of which everything is known. */

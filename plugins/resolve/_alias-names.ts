@@ -19,9 +19,11 @@ export interface Named extends DialectRoutes {
 }
 
 export interface Names {
-  /** Throws `model_disabled` when all targets are switched off in the options. */
+  /** Throws `model_disabled` when all targets are switched off in the options, and there is nothing to fall back to. */
   find(name: string): Named | undefined;
   catalog(): readonly ModelEntry[];
+  /** By its own name; none with a star. */
+  alias(id: string): Named | undefined;
 }
 
 interface Making {
@@ -58,10 +60,11 @@ export function createNames(proxy: Setup, aliases: AliasOptions, owners: Owners)
   return {
     find(name) {
       const named = find(name);
-      if (named === undefined || named.leaves.length > 0) return named;
+      if (named === undefined || named.leaves.length > 0 || aliases[named.alias]?.fallback !== undefined) return named;
       const text = `No enabled providers available for model '${name}'.`;
       throw new ProxyError("model_disabled", text, { phase: "resolve" });
     },
+    alias: (id) => exact.get(id),
     catalog: () =>
       Object.entries(aliases).flatMap(([alias, entry]) => {
         const named = exact.get(alias);
@@ -90,6 +93,12 @@ function createNamed({ proxy, drawings, owners }: Making, alias: string, name: s
     why: () => why,
   });
   return { ...routes, alias, plan, leaves, ...(star !== undefined && { star }) };
+}
+
+/** A model of the upstreams that stands in for an alias, with all else that the alias says. */
+export function createStandIn(proxy: Setup, owners: Owners, id: string, entry: AliasEntry): Named {
+  const [target] = entry.targets ?? [];
+  return createNamed({ proxy, owners, drawings: draw(proxy, { [id]: entry }) }, id, target?.model ?? id);
 }
 
 interface Wildcard {

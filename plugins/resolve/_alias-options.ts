@@ -36,6 +36,17 @@ export interface AliasGroup {
   selector?: string | Plugin;
 }
 
+/** A model of the upstreams that an alias falls back to. */
+export interface AliasFallbackModel {
+  /** What the upstream calls the model. */
+  model: string;
+  /** Only targets with this `provider` label, or with this id. @default every target that serves the model */
+  provider?: string;
+}
+
+/** The name of another alias, or a model with what the alias itself says of fields, pool, retries and timeouts. */
+export type AliasFallback = string | AliasFallbackModel;
+
 export interface AliasEntry {
   /** In the order that a selector such as `in-order` tries them. */
   targets?: readonly AliasTarget[];
@@ -55,6 +66,13 @@ export interface AliasEntry {
   set?: Readonly<Record<string, unknown>>;
   /** The pool of the targets. @default "default" */
   pool?: string;
+  /**
+   * Tried one after the other when the targets have failed, or none is available: each with targets, attempts and fields
+   * of its own, and followed by its own fallback. @default none
+   */
+  fallback?: AliasFallback | readonly AliasFallback[];
+  /** Statuses of answers that count as a failure here. @default 429 and all from 500 on; with a fallback only */
+  fallbackOn?: readonly number[];
   /** When another target is tried. @default the config's */
   retry?: RetryOptions;
   /** Milliseconds; 0 is no limit. @default the config's */
@@ -83,4 +101,14 @@ export function* targetsOf(id: string, { targets: only, groups = [] }: AliasEntr
   for (const [g, { targets: some }] of groups.entries()) {
     for (const [i, target] of some.entries()) yield [target, [id, "groups", g, "targets", i]];
   }
+}
+
+/** What an alias falls back to, each with its place in the options. */
+export function fallbacksOf(id: string, { fallback = [] }: AliasEntry): readonly (readonly [AliasFallback, Keys])[] {
+  if (typeof fallback === "string" || !isList(fallback)) return [[fallback, [id, "fallback"]]];
+  return fallback.map((each, i) => [each, [id, "fallback", i]] as const);
+}
+
+function isList(value: AliasFallbackModel | readonly AliasFallback[]): value is readonly AliasFallback[] {
+  return Array.isArray(value);
 }

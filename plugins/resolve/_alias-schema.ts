@@ -2,6 +2,8 @@ import * as v from "valibot";
 import { isPlugin, type Plugin, type RetryOptions, type Timeouts } from "../../core/index.ts";
 import {
   type AliasEntry,
+  type AliasFallback,
+  type AliasFallbackModel,
   type AliasGroup,
   type AliasModelTarget,
   type AliasOptions,
@@ -87,6 +89,15 @@ const fields: v.GenericSchema<Readonly<Record<string, unknown>> | undefined> = v
   ),
 );
 
+const fallbackModel = v.strictObject({
+  model: v.pipe(text, v.excludes("*", "Expected the name of one model, without *")),
+  provider: v.optional(text),
+} satisfies Entries<AliasFallbackModel>);
+
+const fallback: v.GenericSchema<AliasFallback> = v.lazy((input) => (typeof input === "object" ? fallbackModel : text));
+
+const statuses = v.array(v.pipe(whole, v.minValue(400, "Expected 400 to 599"), v.maxValue(599, "Expected 400 to 599")));
+
 const retryOptions = v.strictObject({
   attempts: v.optional(v.pipe(whole, v.minValue(1, "Expected 1 or more"))),
   on: v.optional(v.array(v.picklist(["connect", "reset", "timeout", "status"]))),
@@ -113,6 +124,12 @@ const entry = v.strictObject({
   defaults: fields,
   set: fields,
   pool: v.optional(text),
+  fallback: v.optional(
+    v.lazy((input): v.GenericSchema<AliasFallback | readonly AliasFallback[]> =>
+      Array.isArray(input) ? v.pipe(v.array(fallback), v.minLength(1, "Expected at least one fallback")) : fallback,
+    ),
+  ),
+  fallbackOn: v.optional(statuses),
   retry: v.optional(retryOptions),
   timeouts: v.optional(timeoutOptions),
 } satisfies Entries<AliasEntry>);
@@ -129,10 +146,12 @@ export const aliasSchema: v.GenericSchema<AliasOptions> = v.pipe(
 );
 
 function* wrongShapes(aliases: AliasOptions): Generator<[string, Keys]> {
-  for (const [id, { targets: only, groups }] of Object.entries(aliases)) {
+  for (const [id, { targets: only, groups, fallback: next, fallbackOn }] of Object.entries(aliases)) {
     if (only === undefined && groups === undefined) yield ["Expected targets, or groups of them", [id, "targets"]];
     if (only !== undefined && groups !== undefined)
       yield ["Expected either targets or groups, not both", [id, "groups"]];
+    if (fallbackOn !== undefined && next === undefined)
+      yield ["Expected a fallback for these statuses", [id, "fallbackOn"]];
   }
 }
 

@@ -17,6 +17,9 @@ const maxName = 256;
 /** Every character written as `\uXXXX`, and the quotes. */
 const maxNameBytes = maxName * 6 + 2;
 
+/** A body of nothing else would make a list of a million places. */
+const mostTimes = 16;
+
 const key: Buffer = Buffer.from("model");
 /** Fatal, so that two names that differ in broken bytes only do not become one. */
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -41,7 +44,7 @@ export interface ModelMember {
  * A UTF-8 byte order mark is skipped, as Python and body-parser do; UTF-16, which Python takes too, is refused.
  *
  * Throws `invalid_json` (also when nested deeper than 1,000), `invalid_model` (not a string, empty, over 256 UTF-16 units, control characters) or
- * `ambiguous_model` (given more than once, and not the same).
+ * `ambiguous_model` (given more than once, and not the same; or more than 16 times).
  */
 export function scanModel(body: Uint8Array): ModelMember | undefined {
   const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
@@ -82,7 +85,7 @@ function findSpans(bytes: Buffer, from: number): number[] | undefined {
     const keyEnd = skipString(bytes, at);
     const value = skipColon(bytes, keyEnd);
     const valueEnd = skipValue(bytes, value, 1);
-    if (isModel(bytes, at + 1, keyEnd - 1)) (spans ??= []).push(value, valueEnd);
+    if (isModel(bytes, at + 1, keyEnd - 1)) spans = withSpan(spans, value, valueEnd);
     at = skipSpace(bytes, valueEnd);
     const byte = byteAt(bytes, at);
     at += 1;
@@ -91,6 +94,15 @@ function findSpans(bytes: Buffer, from: number): number[] | undefined {
     at = skipSpace(bytes, at);
   }
   checkEnd(bytes, at);
+  return spans;
+}
+
+function withSpan(spans: number[] = [], start: number, end: number): number[] {
+  if (spans.length >= mostTimes * 2) {
+    const message = `The request body names its 'model' more than ${mostTimes} times; send it once.`;
+    throw new ProxyError("ambiguous_model", message);
+  }
+  spans.push(start, end);
   return spans;
 }
 

@@ -1,6 +1,7 @@
 import { definePlugin, type HookMap, type Plugin, type Setup } from "../../core/index.ts";
 import type { Owners } from "./_alias-candidates.ts";
 import { createRewrite } from "./_alias-fields.ts";
+import { createFallbacks } from "./_alias-fallback.ts";
 import { compareWithKnown } from "./_alias-known.ts";
 import { createNames } from "./_alias-names.ts";
 import { explainNamed } from "./_alias-notes.ts";
@@ -13,6 +14,8 @@ import { createModelReader } from "./_read-model.ts";
 
 export type {
   AliasEntry,
+  AliasFallback,
+  AliasFallbackModel,
   AliasGroup,
   AliasModelTarget,
   AliasOptions,
@@ -38,8 +41,14 @@ export type {
  * A `*` stands for one or more characters, and in the model of a target for the same again. Where the targets list
  * their models, such a name is one of the alias if one of them lists it.
  *
+ * `fallback` is where a request goes when the targets of its alias have failed or none can take it, or an answer has one
+ * of the statuses `fallbackOn` and no target is left: other aliases, as if the client had asked for them, or models. It
+ * is made anew for these, also when some of it may have reached an upstream, which may then be paid for twice; nothing
+ * of that is seen by the client, but for who answers. What can be had at once is taken: who would rather wait for the
+ * first alias puts `queue` before this plugin. When all fail, the last error is told.
+ *
  * The aliases are listed by `models`, but for those with a `*` and those of which all is switched off. Throws at start
- * for a name used twice, an alias that leads to itself or nowhere, and, where the config tells all targets, for
+ * for a name used twice, an alias that leads or falls back to itself or nowhere, and, where the config tells all targets, for
  * providers and models that no target has. Not for choosing among targets that serve one model by one name: `model`
  * does that without any options.
  *
@@ -67,11 +76,13 @@ function resolveAliases(proxy: Setup, aliases: AliasOptions): HookMap {
   const owners: Owners = new WeakMap();
   const names = createNames(proxy, aliases, owners);
   const passthrough = createPassthrough(proxy, owners);
+  const fallbacks = createFallbacks({ proxy, aliases, names, owners });
   const stars = proxy.slot<string>("alias-star");
   const upstreamModel = upstreamModelOf(proxy);
   proxy.provide("catalog", "alias", { models: names.catalog });
 
   return {
+    ...fallbacks?.hooks,
     inspect,
     resolve(x) {
       if (x.model === undefined) return undefined;
@@ -79,7 +90,7 @@ function resolveAliases(proxy: Setup, aliases: AliasOptions): HookMap {
       if (named !== undefined) {
         if (named.star !== undefined) stars.set(x, named.star);
         if (named.model !== undefined) upstreamModel.set(x, named.model);
-        x.notes?.push(...explainNamed(x.model, named));
+        x.notes?.push(...explainNamed(x.model, named), ...(fallbacks?.explain(named.alias) ?? []));
         return named.routeFor(x);
       }
       const passed = passthrough(x.model, x);
