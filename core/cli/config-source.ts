@@ -4,6 +4,7 @@ import type { ProxyConfig } from "../contract/proxy.ts";
 import type { Mode } from "../contract/setup.ts";
 import { type ConfigProblem, isConfigError } from "../config/config-error.ts";
 import { frame, locate } from "../config/frame.ts";
+import { hideSecrets } from "../config/hide-secrets.ts";
 import { findConfig, loadConfig, type LoadOptions } from "../config/load.ts";
 import { isConfigLoadError, type Place, toLoadError } from "../config/load-error.ts";
 import { Failure, type Problem, usageError } from "./failure.ts";
@@ -101,5 +102,5 @@ function nameOf(plugin: unknown): string {
 function showPlace({ file, line, column }: Partial<Place>): Partial<Problem> {
   if (file === undefined) return {};
   if (line === undefined || column === undefined) return { file: shorten(file) };
-  return { file: shorten(file), line, column, frame: frame(readFileSync(file, "utf8"), line, column) };
+  return { file: shorten(file), line, column, frame: frame(hideSecrets(readFileSync(file, "utf8")), line, column) };
 }

@@ -2,6 +2,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { renderUsage } from "citty";
 import { suggest } from "../config/suggest.ts";
+import { drain, status, undrain } from "./admin-commands.ts";
 import { hintAt } from "./args.ts";
 import { beforeRest, type Command } from "./command.ts";
 import { check, explain, init, serve, test } from "./commands.ts";
@@ -16,6 +17,9 @@ const commands: Readonly<Record<string, Command>> = {
   check,
   explain,
   test,
+  status,
+  drain,
+  undrain,
   router,
   registry,
   babysit,

@@ -26,8 +26,9 @@ export async function quickConfig(targets: readonly string[], selector = "round-
 
 function checkUrl(target: string): void {
   if (/^https?:$/u.test(parseUrl(target)?.protocol ?? "")) return;
-  const near = parseUrl(`http://${target}`) === undefined ? "http://127.0.0.1:8001" : `http://${target}`;
-  throw usageError(`--target ${target} is no URL of a server`, `did you mean --target ${near}?`);
+  const shown = target.replace(/^([^@]*:\/\/)?[^]*@/u, "$1***@");
+  const near = parseUrl(`http://${target}`) === undefined ? "http://127.0.0.1:8001" : `http://${shown}`;
+  throw usageError(`--target ${shown} is no URL of a server`, `did you mean --target ${near}?`);
 }
 
 function parseUrl(text: string): URL | undefined {

@@ -21,13 +21,21 @@ export interface ReadyView {
   readonly reasons: readonly string[];
 }
 
+/** Who says that a target is down, why and how long; `until` is null until the reporter says otherwise. */
+export interface VerdictView {
+  readonly reporter: string;
+  readonly reason: string;
+  readonly since: string | null;
+  readonly until: string | null;
+}
+
 /** One line of `/services`. */
 export interface ServiceView {
   readonly id: string;
   readonly pool: string;
   readonly url: string;
   readonly healthy: boolean;
-  readonly verdicts: readonly { readonly reporter: string; readonly reason: string; readonly until: string | null }[];
+  readonly verdicts: readonly VerdictView[];
   readonly weight: number;
   readonly models: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
@@ -107,8 +115,8 @@ function toService(target: Target, pool: Pool, healthy: boolean): ServiceView {
   };
 }
 
-function toVerdict({ reporter, reason, until }: Verdict): ServiceView["verdicts"][number] {
-  return { reporter, reason, until: toTime(until) };
+function toVerdict({ reporter, reason, since, until }: Verdict): VerdictView {
+  return { reporter, reason, since: toTime(since), until: toTime(until) };
 }
 
 function toTime(time: number): string | null {

@@ -116,7 +116,14 @@ test("/services holds each target with its verdicts, and nothing of its meta", a
         pool: "default",
         url: "http://127.0.0.1:9/v1",
         healthy: false,
-        verdicts: [{ reporter: "suite", reason: "it said so", until: expect.stringMatching(/^\d{4}-.*Z$/) }],
+        verdicts: [
+          {
+            reporter: "suite",
+            reason: "it said so",
+            since: expect.stringMatching(/^\d{4}-.*Z$/),
+            until: expect.stringMatching(/^\d{4}-.*Z$/),
+          },
+        ],
         weight: 2,
         models: ["m"],
         labels: { zone: "x" },
