@@ -1,6 +1,9 @@
-/** A token, after white space: a sign, a string, or another scalar. */
+/**
+ * A token, after white space, which is less than `\s`: a sign, a string, or another scalar. A string is read in one way
+ * only: one that is not closed, as in a file that is being written, must not be tried in all others.
+ */
 const token =
-  /\s*(?:([[\]{}:,])|("(?:[^"\\\u0000-\u001f]+|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-]))/y;
+  /[ \t\r\n]*(?:([[\]{}:,])|("[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[\da-fA-F]{4})[^"\\\u0000-\u001f]*)*")|(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-]))/y;
 
 type Expected = "value" | "value or ]" | "key" | "key or }" | "colon" | "comma or ]" | "comma or }" | "end of the file";
 
@@ -51,6 +54,6 @@ function kindOf(found: RegExpExecArray | null): Kind | undefined {
 }
 
 function skipSpace(text: string, from: number): number {
-  const found = text.slice(from).search(/\S/);
+  const found = text.slice(from).search(/[^ \t\r\n]/);
   return found === -1 ? text.length : from + found;
 }
