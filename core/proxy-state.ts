@@ -16,6 +16,7 @@ const leastReserve = 100;
 const defaults: Required<Limits> = {
   body: 100 * MiB,
   inspect: 8 * MiB,
+  inspectTotal: 256 * MiB,
   headers: 32 * 1024,
   headerCount: 200,
   url: 16 * 1024,
@@ -39,6 +40,8 @@ export class ProxyState {
   closed = false;
   /** Exchanges whose retry is paid out of the budget. */
   retrying = 0;
+  /** Bytes of request bodies in memory. */
+  held = 0;
   reloadError: string | undefined;
   /** What plugins draw their chance from. */
   random: () => number = Math.random;
@@ -79,6 +82,11 @@ export class ProxyState {
   countRetry(): void {
     if (!this.#hasRoomForRetry()) this.#saved -= price;
     this.retrying += 1;
+  }
+
+  /** Whether so many more bytes of bodies may be in memory. */
+  canHold(bytes: number): boolean {
+    return this.limits.inspectTotal === 0 || this.held + bytes <= this.limits.inspectTotal;
   }
 
   /** An exchange is over; `well`: an upstream answered. */

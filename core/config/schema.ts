@@ -17,6 +17,7 @@ type Entries<O> = { [K in keyof Required<O>]: v.GenericSchema<O[K]> };
 const limits = {
   body: count,
   inspect: count,
+  inspectTotal: count,
   headers: count,
   headerCount: count,
   url: count,

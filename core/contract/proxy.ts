@@ -12,6 +12,8 @@ export interface Limits {
   body?: number;
   /** Bytes of a body that plugins look into. @default 8 MiB */
   inspect?: number;
+  /** Bytes of such bodies in memory at once, of all requests until they end; 0 is no limit. @default 256 MiB */
+  inspectTotal?: number;
   /** Bytes of a request head. @default 32 KiB */
   headers?: number;
   /** Header lines in a request. @default 200 */

@@ -73,6 +73,7 @@ function finish(x: ActiveExchange): void {
   if (current !== undefined && current.state !== "done") current.abandon("client-abort");
   if (x.extras !== undefined) giveUpExtras(x);
   generation.proxy.active.remove(x);
+  generation.proxy.held -= x.held;
   generation.proxy.countEnd(x.retried, x.kind === "ok");
   exchangeEnds(x);
   if (x.site.phases.end === null) return generation.leave(x, undefined);

@@ -14,6 +14,7 @@ export interface Intake {
 export function readBody(x: ActiveExchange, limit: number, next: Intake["next"]): void {
   if (!x.hasBody) return next(x);
   if (x.contentLength > limit) return fail(x, tooLarge(limit));
+  if (!x.generation.proxy.canHold(Math.max(x.contentLength, 0))) return fail(x, tooMany());
   allowBody(x);
   x.intake = { limit, next, chunks: [] };
   x.bodyAt = x.generation.proxy.active.now;
@@ -31,15 +32,23 @@ export function tooLarge(limit: number): ProxyError {
   return new ProxyError("body_too_large", `The request body is larger than ${limit} bytes.`);
 }
 
+function tooMany(): ProxyError {
+  return new ProxyError("overloaded", "The proxy has too many request bodies in hand.", { phase: "inspect" });
+}
+
 function onData(this: IncomingMessage, chunk: Buffer): void {
   const x = exchangeOf(this);
   const { chunks, limit } = x.intake as Intake;
   x.bytesIn += chunk.length;
   x.bodyAt = x.generation.proxy.active.now;
-  if (x.bytesIn > limit) {
+  const { proxy } = x.generation;
+  const fault = x.bytesIn > limit ? tooLarge(limit) : proxy.canHold(chunk.length) ? undefined : tooMany();
+  if (fault !== undefined) {
     this.off("data", onData).off("end", onEnd);
-    return fail(x, tooLarge(limit));
+    return fail(x, fault);
   }
+  proxy.held += chunk.length;
+  x.held += chunk.length;
   // The usual request arrives in one piece: no copy, and no waiting for the end event.
   if (x.bytesIn === x.contentLength && chunks.length === 0) return taken(x, chunk);
   chunks.push(chunk);

@@ -107,6 +107,8 @@ export class ActiveExchange implements Exchange {
   lengthDeclared = false;
   /** The request's framing broke: nothing more of it can be read. */
   broken = false;
+  /** Bytes of its body that are in memory until it ends. */
+  held = 0;
   /** Body bytes were handed on, so that the body cannot be sent again. */
   bodyStarted = false;
   kind: OutcomeKind = "local";

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { definePlugin } from "plugboard";
+import { eventually } from "../e2e/eventually.ts";
 import { answering } from "./evil-upstream.ts";
 import { chunk, get, lastChunk, message, ok, post, postChunked, postHead } from "./messages.ts";
-import { errorCode, expectUntouched, openWire } from "./open-wire.ts";
+import { errorCode, expectUntouched, openWire, type Wire } from "./open-wire.ts";
 import { within } from "./waiting.ts";
 
 const inspecting = definePlugin({
@@ -159,4 +160,52 @@ test("offers of an upgrade, which are left out, do not make room for more header
   const response = await wire.exchange(get("/", "Connection: Upgrade", ...offers, ...lines));
   expect(response.status).toBe(431);
   await expectUntouched(wire);
+});
+
+describe("limits.inspectTotal", () => {
+  const limits = { inspect: 8, inspectTotal: 10 };
+  const body = (length: number): string => `[${"1".repeat(length - 2)}]`;
+
+  /** A request of 6 bytes that an upstream has, and answers when it is told to. */
+  async function holding(): Promise<{ wire: Wire; finish: () => Promise<void> }> {
+    const wire = await openWire(undefined, { plugins: [inspecting()], limits });
+    const client = await wire.client();
+    await client.send(post("/first", body(6), json));
+    const peer = await wire.upstream.accept();
+    await peer.request();
+    return {
+      wire,
+      async finish() {
+        await peer.write(ok("first"));
+        expect(await client.response()).toMatchObject({ status: 200, text: "first" });
+      },
+    };
+  }
+
+  test.each([
+    ["of a known length", post("/", body(6), json)],
+    ["of unknown length", postChunked("/", [body(6)], json)],
+  ])("a body %s for which there is no room is refused, and the first goes on", async (_, bytes) => {
+    const { wire, finish } = await holding();
+    const refused = await wire.exchange(bytes);
+    expect([refused.status, errorCode(refused), refused.get("retry-after")]).toEqual([503, "overloaded", "1"]);
+    await finish();
+  });
+
+  test("there is room again when the first has ended, or its client left", async () => {
+    const { wire, finish } = await holding();
+    await finish();
+    for (let i = 0; i < 3; i++) {
+      const client = await wire.client();
+      await client.send(post("/more", body(6), json));
+      await eventually(() => expect(wire.upstream.received.toString().match(/POST \/more/g)).toHaveLength(i + 1));
+      client.destroy();
+      await eventually(() => expect(wire.proxy.status().active).toBe(0));
+    }
+  });
+
+  test("what nobody looks into is not counted: it is not kept", async () => {
+    const wire = await openWire(answering(ok()), { limits: { inspectTotal: 1 } });
+    expect((await wire.exchange(post("/", body(6), json))).status).toBe(200);
+  });
 });
