@@ -14,7 +14,8 @@ export type { Provider, ProviderAuth, ProviderModel, ProvidersOptions } from "./
  * For hosted APIs, and for servers of one's own that want a key, a header or a field of the body. Each provider is a
  * target whose id and label `provider` are its name; `alias` and `model` route to it, and selectors read its price. One
  * with `auth` gets its own key and nothing else: credentials that the client sent (Authorization, x-api-key, api-key,
- * x-goog-api-key, cookies, a key in the query or in a WebSocket's subprotocols) are removed. One without gets the
+ * x-goog-api-key, cookies, a key in the query or in a WebSocket's subprotocols) are removed, and cookies that it sets reach
+ * no client. One without gets the
  * client's own; where clients send keys of this proxy, give each provider an `auth`. Each attempt is made anew from the
  * client's request, so that no key goes to another provider with a retry.
  *
@@ -54,6 +55,12 @@ export const providers: (options?: ProvidersOptions) => Plugin = definePlugin({
           const found = rewrites.get(target.id);
           if (found !== undefined && isOwn(target, found.entry)) found.rewrite(x, target);
         },
+      },
+      // A session with a provider is that of its key, which is the proxy's: no client may take it on.
+      upstreamResponse({ target }, { headers }) {
+        if (headers["set-cookie"] === undefined || target === undefined) return;
+        const entry = rewrites.get(target.id)?.entry;
+        if (entry?.provider.auth !== undefined && isOwn(target, entry)) delete headers["set-cookie"];
       },
     };
   },

@@ -99,3 +99,12 @@ test("no answer, explanation, statistic or log line shows a key", async () => {
   expect(said.join("\n")).not.toContain("canary");
   expect(lines.join("\n")).not.toContain("canary");
 });
+
+test.each([
+  ["with a key of its own: they reach no client", { auth: { key: canary } }, undefined],
+  ["that takes the client's: they pass", {}, ["session=1; Path=/", "b=2"]],
+])("cookies that a provider sets, one %s", async (_what, more, expected) => {
+  const { url } = await openUpstream((res) => void res.setHeader("set-cookie", ["session=1; Path=/", "b=2"]).end("{}"));
+  const { send } = await openStage([providers({ p: { url, ...more } })]);
+  expect((await send("/v1/models")).headers["set-cookie"]).toEqual(expected);
+});
