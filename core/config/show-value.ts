@@ -27,12 +27,16 @@ export function isSecretPlace(name: string): boolean {
 
 /** A text without credentials and queries of URLs, what looks like a key, and what came from a variable named like one. */
 export function withoutSecrets(text: string): string {
+  return withoutKeys(text)
+    .replaceAll(/[^\s/'"@]+@/g, "***@")
+    .replaceAll(/(?<=:\/\/[^\s'"?]*\?)[^\s'"]+/g, "***");
+}
+
+/** The same for text that is somebody's words, in which a URL or an address is no secret. */
+export function withoutKeys(text: string): string {
   let shown = text;
   for (const value of secretValues()) shown = shown.replaceAll(value, "***");
-  return shown
-    .replaceAll(/[^\s/'"@]+@/g, "***@")
-    .replaceAll(/(?<=:\/\/[^\s'"?]*\?)[^\s'"]+/g, "***")
-    .replaceAll(keyLike, "***");
+  return shown.replaceAll(keyLike, "***");
 }
 
 /** What was received is shown apart, with care; some schemas put it into their words. */

@@ -1,3 +1,4 @@
+import { withoutKeys } from "../config/show-value.ts";
 import type { Reply } from "../contract/exchange.ts";
 import type { ConfigFunction, ExplainRequest, ProxyConfig } from "../contract/proxy.ts";
 import type { Target } from "../contract/target.ts";
@@ -205,7 +206,12 @@ async function attempt(x: ActiveExchange, order: Target[]): Promise<void> {
 function rewritten(x: ActiveExchange, target: PoolTarget, sent: ExplainRequest["body"]): Explanation["upstream"] {
   const { method, path, headers, body } = x.upstream;
   const text = body === null ? undefined : Buffer.from(body === "stream" ? (sent ?? "") : body).toString("utf8");
-  return { method, url: redactUrl(target.origin + path), headers: redactHeaders(headers), body: text };
+  return {
+    method,
+    url: redactUrl(target.origin + path),
+    headers: redactHeaders(headers),
+    body: text && withoutKeys(text),
+  };
 }
 
 function toReply(x: ActiveExchange, error: ProxyError): Explanation["reply"] {

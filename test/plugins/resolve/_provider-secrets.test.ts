@@ -108,3 +108,12 @@ test.each([
   const { send } = await openStage([providers({ p: { url, ...more } })]);
   expect((await send("/v1/models")).headers["set-cookie"]).toEqual(expected);
 });
+
+test("explain shows the body that is sent on, but no secret that a provider's fields put into it", async () => {
+  vi.stubEnv("TENANT_TOKEN", "tenant-canary-42");
+  const { url } = await openUpstream();
+  const extraBody = { tenant: env("TENANT_TOKEN"), note: "see http://127.0.0.1/?a=b" };
+  const { proxy } = await openStage([model(), providers({ p: { url, models: ["m"], extraBody } })]);
+  const { upstream } = await proxy.explain({ path: "/v1/chat/completions", body: '{"model":"m"}' });
+  expect(JSON.parse(upstream?.body ?? "")).toEqual({ model: "m", tenant: "***", note: "see http://127.0.0.1/?a=b" });
+});
