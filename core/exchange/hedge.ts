@@ -24,8 +24,7 @@ export function hedgeWith(given: Exchange, { pick, begin, onFailure }: HedgeOpti
   if (x.rival !== undefined || x.hedging) return false;
   // A body that is streamed, and a connection that is taken over, can go to one target only.
   if ((x.hasBody && x.body === undefined) || x.tunnel !== undefined) return false;
-  if (!mayRetry(x, "hedge")) return false;
-  const target = pick(x);
+  const target = second(x, pick);
   if (target === undefined) return false;
   x.hedging = true;
   const face = new ExtraExchange(x, target);
@@ -38,6 +37,17 @@ export function hedgeWith(given: Exchange, { pick, begin, onFailure }: HedgeOpti
   };
   prepare(face, send);
   return true;
+}
+
+/** Hooks that choose may refuse by an error: the first attempt is as good as it was. */
+function second(x: ActiveExchange, pick: HedgeOptions["pick"]): PoolTarget | undefined {
+  try {
+    return mayRetry(x, "hedge") ? pick(x) : undefined;
+  } catch (error) {
+    const fault = isProxyError(error) ? error.code === "plugin_error" && error.cause : error;
+    if (fault !== false) x.generation.log.error(`${x.method} ${x.path} cannot be hedged:`, fault);
+    return undefined;
+  }
 }
 
 function prepare(face: ExtraExchange, send: () => void): void {

@@ -57,7 +57,8 @@ export function createLimiter(proxy: Setup, options: LimiterOptions): Limiter {
     }
     // The client left while it was asked.
     if (hold.over) return giveBack(hold);
-    if (headers) showLimits(x.node.res, unfit.length === 0 ? hold.taken : [...hold.taken, ...unfit], now());
+    if (headers && !x.node.res.headersSent)
+      showLimits(x.node.res, unfit.length === 0 ? hold.taken : [...hold.taken, ...unfit], now());
     const uncounted = unavailable === "refuse" && answers.includes(undefined);
     if (unfit.length === 0 && !uncounted) return leave(x, hold);
     giveBack(hold);

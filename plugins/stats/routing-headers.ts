@@ -40,7 +40,7 @@ export const routingHeaders: (options?: RoutingHeadersOptions) => Plugin = defin
         // Where one tells the error, those behind it are not asked.
         before: ["openai-errors"],
         handler(x) {
-          if (x.attempt === 0) return;
+          if (x.attempt === 0 || x.node.res.headersSent) return;
           for (const name of show) {
             const value = values[name](x);
             if (value !== undefined) x.node.res.setHeader(`x-plugboard-${name}`, value);

@@ -1,4 +1,4 @@
-import type { Exchange, Plugin, Setup } from "plugboard";
+import { type Exchange, type Plugin, ProxyError, type Setup } from "plugboard";
 import { describe, expect, test } from "vitest";
 import { quickPlugin } from "../quick-plugin.ts";
 import { answer, begin, finish, played, type Played, refuse } from "./played.ts";
@@ -165,7 +165,6 @@ describe("a hedged request", () => {
     await stage.call(0);
     by.hedge();
     const second = await stage.call(1);
-    const { ProxyError } = await import("plugboard");
     proxy?.abandon(stage.calls[0]!.x, new ProxyError("prefill_failed", "no"));
     answer(await stage.call(2));
     expect(await (await response).text()).toBe("a");
@@ -212,6 +211,24 @@ describe("a request is not hedged", () => {
     expect(by.hedge()).toBe(false);
     answer(call);
     await (await response).text();
+  });
+
+  test("when a hook that chooses targets refuses: the first attempt is as good as it was", async () => {
+    const by = hand();
+    let refuses = false;
+    const refusing = quickPlugin("refusing", () => ({
+      candidates(_x, targets) {
+        if (refuses) throw new ProxyError("cooling_down", "not now");
+        return targets;
+      },
+    }));
+    const stage = await played([by.plugin, refusing]);
+    const response = stage.get();
+    const call = await stage.call(0);
+    refuses = true;
+    expect(by.hedge()).toBe(false);
+    answer(call);
+    expect(await (await response).text()).toBe("a");
   });
 
   test("when all attempts of its route are used", async () => {

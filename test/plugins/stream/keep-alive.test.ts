@@ -1,9 +1,11 @@
+import type { Plugin } from "plugboard";
 import { cors } from "plugboard/plugins/guard/cors";
 import { requestId } from "plugboard/plugins/guard/request-id";
 import { testPlugin } from "plugboard/testing";
 import { describe, expect, test } from "vitest";
 import { keepAlive } from "../../../plugins/stream/keep-alive.ts";
 import { outcomeLog } from "../../core/exchange/outcome-log.ts";
+import { quickPlugin } from "../../core/quick-plugin.ts";
 import type { Peer, Script } from "../../wire/evil-upstream.ts";
 import { chunk, lastChunk, message, ok, okEvents, post } from "../../wire/messages.ts";
 import { openWire, type Wire } from "../../wire/open-wire.ts";
@@ -93,11 +95,24 @@ test("an answer that comes in time is as ever, and a stream that has begun is le
   expect((await response.whole()).text).toBe("data: 1\n\ndata: 2\n\n");
 });
 
+test("nothing is sent before its time", async () => {
+  const wire = await openWire(undefined, { plugins: [keepAlive({ after: 60_000, every: 20 })] });
+  const { client, peer } = await ask(wire);
+  await awhile(await openWire(undefined, { plugins: [keepAlive(soon)] }));
+  await peer.write(ok("{}"));
+  expect((await client.response()).text).toBe("{}");
+});
+
+/** Wants bodies of every type. */
+const reading = (): Plugin => quickPlugin("reading", (proxy) => proxy.needs({ body: 1_000 }));
+
 describe("nothing is sent early to a client that asked for", () => {
   test.each<[string, string, string?]>([
     ["no stream", '{"stream":false}'],
     ["nothing", '{"model":"m"}'],
     ["a word", '{"stream":"true"}'],
+    ["null", '{"stream":null}'],
+    ["a stream, and then a word", '{"stream":true,"stream":"true"}'],
     ["a stream further down", '{"options":{"stream":true}}'],
     ["a list", '[{"stream":true}]'],
     ["a text that says so", '{"text":"{\\"stream\\": true}","a":"\\\\"}'],
@@ -106,7 +121,7 @@ describe("nothing is sent early to a client that asked for", () => {
     ["a stream in another type", stream, "Content-Type: text/plain"],
     ["an empty body", ""],
   ])("%s", async (_, body, type = json) => {
-    const wire = await openWire(undefined, { plugins: [keepAlive(soon)] });
+    const wire = await openWire(undefined, { plugins: [keepAlive(soon), reading()] });
     const { client, peer } = await ask(wire, body, type);
     await awhile(wire);
     await peer.write(ok("{}"));
@@ -120,6 +135,7 @@ describe("a stream is asked for by", () => {
     ["spaces", '\n{ "a" : 1.5e3 ,\r\n\t"stream" : true }'],
     ["a type with parameters", stream, "Content-Type: application/json; charset=utf-8"],
     ["what stands behind objects, lists and texts", '{"a":{"b":[{}, "]", "}\\"", "\\\\"]},"ü":"é","stream":true}'],
+    ["what stands before a value of that name", '{"stream":true,"a":"stream"}'],
     ["what stands last", '{"stream":false,"stream":true}'],
     ["a body that is not whole JSON", '{"stream":true,"a":"'],
   ])("%s", async (_, body, type = json) => {
