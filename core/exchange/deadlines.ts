@@ -3,6 +3,7 @@ import type { Timeouts } from "../contract/route.ts";
 import type { TargetSpec } from "../contract/target.ts";
 import { ProxyError } from "../errors.ts";
 import { routeOf } from "../generation/routes.ts";
+import { isReset } from "../wire/reset-peer.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import { endRival } from "./rivals.ts";
 import { fail } from "./respond.ts";
@@ -24,6 +25,7 @@ interface Timed {
 /** Ends what has taken too long; called for each exchange under way by the one sweep of the proxy. */
 export function checkDeadlines(x: ActiveExchange, now: number): void {
   if (x.ended) return;
+  if (x.clientHeld && isReset(x.req.socket)) return void x.req.socket.destroy();
   if (x.bodyAt > 0 && exceeds(now - x.bodyAt, x.generation.proxy.limits.bodyIdle)) return endSilent(x);
   if (x.extras !== undefined) checkExtras(x, now);
   if (x.route === undefined) return;

@@ -96,6 +96,8 @@ export class ActiveExchange implements Exchange {
   intake: Intake | undefined = undefined;
   /** `performance.now()` since when more of the body is waited for; 0 while it is not. */
   bodyAt = 0;
+  /** Nothing more of its body is read until the upstream keeps up. */
+  clientHeld = false;
   /** The first piece of a streamed body was looked at. */
   peeked = false;
   /** Bytes relayed to the client; bytes of request body taken in. */

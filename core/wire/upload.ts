@@ -39,12 +39,14 @@ export class Upload extends Readable {
       req.on("data", this.#onData).once("end", this.#onEnd).once("close", this.#onClose);
     }
     this.#x.bodyAt = this.#x.generation.proxy.active.now;
+    this.#x.clientHeld = false;
     req.resume();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     const { req } = this.#x;
     this.#x.bodyAt = 0;
+    this.#x.clientHeld = false;
     req.off("data", this.#onData).off("end", this.#onEnd).off("close", this.#onClose);
     // Once an answer is on its way the rest of the body is let through, and thrown away.
     if (!this.#x.committed) req.pause();
@@ -66,6 +68,7 @@ export class Upload extends Readable {
     }
     // The upstream does not keep up: that is not the client's silence.
     x.bodyAt = 0;
+    x.clientHeld = true;
     x.req.pause();
   }
 }
