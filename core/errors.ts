@@ -154,3 +154,8 @@ export class ProxyError extends Error {
 export function isProxyError(error: unknown): error is ProxyError {
   return error instanceof Error && error.name === "ProxyError" && "code" in error;
 }
+
+/** What was thrown, in words. */
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -74,7 +74,7 @@ export { suggest } from "./config/suggest.ts";
 export { watchFiles } from "./config/watch.ts";
 export type { FileWatcher, WatchOptions } from "./config/watch.ts";
 export { defineProxy } from "./define-proxy.ts";
-export { errorKinds, isProxyError, ProxyError } from "./errors.ts";
+export { errorKinds, isProxyError, ProxyError, textOf } from "./errors.ts";
 export type { ErrorCode, ErrorSource, ProxyErrorOptions } from "./errors.ts";
 export type { CandidateExplanation, Explanation } from "./explain/explanation.ts";
 export { allowedTargets } from "./exchange/allowed-targets.ts";

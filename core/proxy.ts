@@ -13,6 +13,7 @@ import { ProxyState } from "./proxy-state.ts";
 import { connectionClosed } from "./wire/connection.ts";
 import { endAll } from "./wire/drain.ts";
 import type { Entry, Extras } from "./wire/server.ts";
+import { textOf } from "./errors.ts";
 
 export interface ProxyOptions {
   /** @default "serve" */
@@ -130,7 +131,7 @@ class Runtime implements Proxy {
       if (this.#closing !== undefined) throw new Error("this proxy is closed");
       this.#swap(next, config, number);
     } catch (error) {
-      this.#state.reloadError = withoutSecrets(error instanceof Error ? error.message : String(error));
+      this.#state.reloadError = withoutSecrets(textOf(error));
       if (this.#current === undefined) await this.#state.ledger.close();
       throw error;
     } finally {

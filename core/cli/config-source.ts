@@ -8,6 +8,7 @@ import { hideSecrets } from "../config/hide-secrets.ts";
 import { findConfig, loadConfig, type LoadOptions } from "../config/load.ts";
 import { isConfigLoadError, type Place, toLoadError } from "../config/load-error.ts";
 import { Failure, type Problem, usageError } from "./failure.ts";
+import { textOf } from "../errors.ts";
 
 /** A config that a command works on, and where it was read. */
 export interface ConfigSource {
@@ -52,7 +53,7 @@ export function toFailure(error: unknown, source?: Pick<ConfigSource, "config" |
     const name = source?.files[0] === undefined ? "the config" : shorten(source.files[0]);
     return new Failure(2, `${name} has ${count}`, { problems, cause: error });
   }
-  return new Failure(1, error instanceof Error ? error.message : String(error), { cause: error });
+  return new Failure(1, textOf(error), { cause: error });
 }
 
 export function shorten(file: string): string {

@@ -6,6 +6,7 @@ import { explainConfig } from "../explain/explain.ts";
 import { configPath, readConfig, toFailure } from "./config-source.ts";
 import { usageError } from "./failure.ts";
 import { showExplanation } from "./show-explanation.ts";
+import { textOf } from "../errors.ts";
 
 export interface ExplainOptions {
   readonly config?: string;
@@ -76,7 +77,7 @@ function toBody(model: string | undefined): string | undefined {
 async function readBody(file: string): Promise<string> {
   if (file === "-") return text(process.stdin);
   return readFile(file, "utf8").catch((error: unknown) => {
-    throw usageError(`--body ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw usageError(`--body ${file} cannot be read: ${textOf(error)}`);
   });
 }
 

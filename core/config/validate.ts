@@ -10,6 +10,7 @@ import { showValue, withoutReceived } from "./show-value.ts";
 import { suggest } from "./suggest.ts";
 import { howToSet } from "./env.ts";
 import { walkOptions } from "./walk-options.ts";
+import { textOf } from "../errors.ts";
 
 export interface ValidPlugin {
   readonly instance: PluginInstance;
@@ -169,7 +170,7 @@ async function check(
   try {
     result = (await schema["~standard"].validate(input)) as typeof result;
   } catch (error) {
-    const message = `its options schema failed: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `its options schema failed: ${textOf(error)}`;
     return { problems: [{ plugin, path: "", message, index }], value: undefined };
   }
   return {

@@ -1,6 +1,7 @@
 import { ConfigError, isConfigError } from "../config/config-error.ts";
 import type { ValidPlugin } from "../config/validate.ts";
 import type { Awaitable } from "../contract/services.ts";
+import { textOf } from "../errors.ts";
 
 /** Names the plugins of mounts and listeners by where they stand. */
 export function placed(error: unknown, plugins: readonly ValidPlugin[]): unknown {
@@ -19,9 +20,4 @@ export async function blamed(plugin: string, where: string, run: () => Awaitable
     if (isConfigError(error)) throw error;
     throw new Error(`plugin ${plugin} failed in ${where}: ${textOf(error)}`, { cause: error });
   }
-}
-
-/** What was thrown, in words. */
-export function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -4,7 +4,7 @@ import type { InnerPlugin, ValidPlugin } from "../config/validate.ts";
 import type { ProxyConfig } from "../contract/proxy.ts";
 import type { Plugin } from "../plugin.ts";
 import type { ProxyState } from "../proxy-state.ts";
-import { textOf } from "./blame.ts";
+import { textOf } from "../errors.ts";
 import type { GenerationOptions } from "./generation.ts";
 import type { Registry } from "./registry.ts";
 import type { Scope } from "./scope.ts";

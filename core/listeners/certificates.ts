@@ -4,6 +4,7 @@ import type { Certificate } from "../contract/proxy.ts";
 import { type CertificateText, readCertificate } from "./certificate-files.ts";
 import { certificateWarnings } from "./certificate-warnings.ts";
 import { mixedKeys, parseCertificate, type ServerCertificate } from "./certificate.ts";
+import { textOf } from "../errors.ts";
 
 /** Milliseconds in which a certificate and its key are both written. */
 const grace = 250;
@@ -54,7 +55,7 @@ export async function openCertificates(list: readonly Certificate[], log: Consol
         // What does not fit is most likely being written.
         return await attempt().catch(() => setTimeout(grace, undefined, { ref: false }).then(attempt));
       } catch (error) {
-        const fault = error instanceof Error ? error.message : String(error);
+        const fault = textOf(error);
         // The same fault is no news, however often the files are written.
         if (!isOver() && fault !== refused) log.warn(`the certificates in use stay until the files fit:\n${fault}`);
         refused = fault;

@@ -1,3 +1,4 @@
+import { textOf } from "../errors.ts";
 /** Why a port cannot be had, in words. */
 export function explainListening(error: unknown, { host, port }: { host: string; port: number }): string {
   if (isListenError(error)) return explainListening(error.cause, error);
@@ -12,7 +13,7 @@ export function explainListening(error: unknown, { host, port }: { host: string;
     case "EAI_AGAIN":
       return `the host name ${host} leads nowhere`;
     default:
-      return error instanceof Error ? error.message : String(error);
+      return textOf(error);
   }
 }
 

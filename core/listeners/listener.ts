@@ -4,6 +4,7 @@ import type { Condition } from "../contract/services.ts";
 import type { Attached } from "../wire/server.ts";
 import { explainListening } from "./listen-fault.ts";
 import { type PortOptions, urlOf } from "./port-server.ts";
+import { textOf } from "../errors.ts";
 
 /** What a listener needs of the proxy it is for. */
 export interface ListenerTools {
@@ -98,7 +99,7 @@ export class Listener {
       if (condition === undefined || condition.holds()) return undefined;
       return condition.why?.() ?? "its condition does not hold";
     } catch (error) {
-      return `its condition failed: ${error instanceof Error ? error.message : String(error)}`;
+      return `its condition failed: ${textOf(error)}`;
     }
   }
 

@@ -8,6 +8,7 @@ import type { Mistake } from "./format.ts";
 import { describeRequest, toRequest } from "./request.ts";
 import { applyStates, idsOf, mergeStates, type TargetStates } from "./state.ts";
 import { type PlacedMistake, placeMistakes, type RouteTable } from "./table.ts";
+import { textOf } from "../errors.ts";
 
 export interface RouteTestResult {
   readonly name: string;
@@ -84,7 +85,7 @@ async function runCheck(check: RouteCheck, explanation: Explanation): Promise<Di
     await check(explanation);
     return [];
   } catch (error) {
-    const received = error instanceof Error ? error.message : String(error);
+    const received = textOf(error);
     return [{ path: "expect", expected: null, received }];
   }
 }

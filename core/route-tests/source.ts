@@ -4,6 +4,7 @@ import { locate, type Position } from "../config/frame.ts";
 import { loadDefault } from "../config/load.ts";
 import { isConfigLoadError, type Place } from "../config/load-error.ts";
 import { suggest } from "../config/suggest.ts";
+import { textOf } from "../errors.ts";
 
 /** Why a file could not be read, and where in it or in a file that it imports. */
 export interface Fault {
@@ -72,7 +73,7 @@ async function readJson(file: string): Promise<Source> {
     JSON.parse(text);
     return source;
   } catch (error) {
-    const message = `this is no JSON: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `this is no JSON: ${textOf(error)}`;
     const position = source.faults?.[0]?.position;
     return {
       faults: [{ message, position, ...(source.faults === undefined && { fix: "name it .yaml if it is YAML" }) }],

@@ -1,6 +1,7 @@
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import type { Position } from "../config/frame.ts";
 import type { Fault, Source } from "./source.ts";
+import { textOf } from "../errors.ts";
 
 /** Reads YAML 1.2, and JSON, of which that is a superset, with the place of everything that it says. */
 export function readYaml(text: string): Source {
@@ -34,7 +35,7 @@ function faultsOf({ errors, warnings }: Document.Parsed, lines: LineCounter): Fa
 
 /** An alias without an anchor, or aliases of aliases that would fill the memory. */
 function aliasFault(error: unknown, text: string, lines: LineCounter): Fault {
-  const message = firstLine(error instanceof Error ? error.message : String(error));
+  const message = firstLine(textOf(error));
   const [, name] = /^Unresolved alias .*: (\S+)$/.exec(message) ?? [];
   const at = name === undefined ? -1 : text.indexOf(`*${name}`);
   return at === -1 ? { message } : { message, position: toPosition(lines, at) };

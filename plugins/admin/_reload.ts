@@ -1,4 +1,4 @@
-import type { Setup } from "../../core/index.ts";
+import { type Setup, textOf } from "../../core/index.ts";
 import { type ConfigProblem, isConfigError } from "../../core/config/config-error.ts";
 import { isConfigLoadError } from "../../core/config/load-error.ts";
 import { withoutReceived, withoutSecrets } from "../../core/config/show-value.ts";
@@ -31,7 +31,7 @@ export async function reload(proxy: Pick<Setup, "reload">): Promise<ReloadAnswer
       const where = { file: place?.file ?? file, ...(line !== undefined && { line }) };
       return refused(422, [{ message: withoutSecrets(message), ...(fix !== undefined && { fix }), ...where }]);
     }
-    const message = error instanceof Error ? error.message : String(error);
+    const message = textOf(error);
     return refused(409, [{ message: withoutSecrets(message) }]);
   }
 }

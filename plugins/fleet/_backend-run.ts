@@ -1,4 +1,5 @@
 import type { Announcer } from "./_backend-announcer.ts";
+import { textOf } from "../../core/index.ts";
 import type { BackendTerms, BackendTools } from "./_backend.ts";
 import type { Backend } from "./_backend-options.ts";
 import type { StatusBoard } from "./_backend-status.ts";
@@ -54,7 +55,7 @@ export async function runBackend(site: BackendSite, signal: AbortSignal): Promis
   } catch (error) {
     await child?.end(0);
     record.remove();
-    return { reason: error instanceof Error ? error.message : String(error), upFor: 0, refused: false };
+    return { reason: textOf(error), upFor: 0, refused: false };
   }
 }
 

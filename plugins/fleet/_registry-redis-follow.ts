@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { textOf } from "../../core/index.ts";
 import type { ConsolaInstance } from "consola";
 import type { Redis } from "ioredis";
 import { type Answer, type Commands, createCommands, type Shown } from "./_registry-redis-commands.ts";
@@ -143,5 +144,5 @@ function isReply(error: unknown): boolean {
 
 /** Without its cause, which holds what was sent. */
 function toAway(error: unknown): Error {
-  return storeAway(`Redis is away: ${error instanceof Error ? error.message : String(error)}`);
+  return storeAway(`Redis is away: ${textOf(error)}`);
 }

@@ -1,4 +1,5 @@
 import { createHub, type Hub } from "./_registry-hub.ts";
+import { textOf } from "../../core/index.ts";
 import { type OpenOptions, openStore } from "./_registry-open.ts";
 import type { RegistryStore } from "./_registry-store.ts";
 
@@ -32,7 +33,7 @@ export function createState({ firstVersion, ...options }: StateOptions): Registr
       await opened.open(hub);
     } catch (error) {
       await opened.close();
-      const why = error instanceof Error ? error.message : String(error);
+      const why = textOf(error);
       throw new Error(`the storage of the registry cannot be opened: ${why}`, { cause: error });
     }
     store = opened;

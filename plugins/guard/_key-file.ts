@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import * as v from "valibot";
-import { type FileWatcher, type Setup, watchFiles } from "../../core/index.ts";
+import { type FileWatcher, type Setup, watchFiles, textOf } from "../../core/index.ts";
 import { withoutReceived } from "../../core/config/show-value.ts";
 import { keyFileEntries, type ValidKeyEntry } from "./_key-entry.ts";
 import { createKeyTable, type KeyTable } from "./_key-table.ts";
@@ -59,7 +59,7 @@ function followKeyFile(proxy: Setup, file: string, take: (entries: readonly Vali
       if (own === round && !proxy.signal.aborted) take(entries);
       told = "";
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = textOf(error);
       if (why !== told) proxy.log.error(`the keys stay as they were, because of ${file}: ${why}`);
       told = why;
     }

@@ -45,8 +45,8 @@ export function toPriority(option: QueueLimits["priority"]): (x: Exchange) => nu
   if (option === undefined) return () => 0;
   if (typeof option === "function") {
     return (x) => {
-      const priority = option(x);
-      return Number.isFinite(priority) ? priority : 0;
+      const told = option(x);
+      return Number.isFinite(told) ? told : 0;
     };
   }
   const name = option.toLowerCase();

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { relative, resolve } from "node:path";
-import type { Setup, TargetSpec } from "../../core/index.ts";
+import { type Setup, type TargetSpec, textOf } from "../../core/index.ts";
 import { type ReadServices, type StaticService, toStaticTargets } from "./_static-services.ts";
 
 /** The targets of the option `staticServices`, which may name a file; what is wrong refuses the config. */
@@ -20,7 +20,7 @@ function readFile(proxy: Setup, file: string): readonly TargetSpec[] {
     input = JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
     const why = error instanceof SyntaxError ? "is not JSON" : "cannot be read";
-    proxy.problem({ path, message: `${name} ${why}: ${error instanceof Error ? error.message : String(error)}` });
+    proxy.problem({ path, message: `${name} ${why}: ${textOf(error)}` });
     return [];
   }
   const read = toStaticTargets(input);
