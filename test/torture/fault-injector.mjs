@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
  * A TCP relay to `port` that spoils what passes from there to the client. Its faults, after Toxiproxy's toxics, can be
  * changed while it runs and hold for each piece that passes from then on: `latency` in milliseconds, `bandwidth` in bytes
  * per second, `slice` in bytes per piece, `limit` in bytes after which it closes, `resetAfter` in bytes after which it
- * resets, `slowClose` in milliseconds, `blackHole` takes connections and passes nothing.
+ * resets.
  */
 export async function faultInjector(port, faults = {}) {
   const sockets = new Set();
@@ -19,7 +19,6 @@ export async function faultInjector(port, faults = {}) {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     keep(client);
     client.pause();
-    if (faults.blackHole) return;
     const upstream = keep(connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true }));
     client.pipe(upstream);
     client.once("close", () => upstream.destroy());
@@ -52,7 +51,6 @@ async function passOn(from, to, faults) {
         return;
       }
     }
-    if (faults.slowClose > 0) await delay(faults.slowClose);
     to.end();
   } catch {
     to.resetAndDestroy(); // The upstream reset the connection, so the client sees one too.

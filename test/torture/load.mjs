@@ -1,13 +1,14 @@
 import { Agent, request } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 
 /**
- * Sends requests over `clients` kept connections, each one after the other, until `stop`. `failed` are those that were
- * not answered with 200. With `untilRefused` a client whose new connection is not taken stops, and is counted apart: a
+ * Sends requests over `clients` kept connections, each one after the other, until `stop`, or `count` of them; `pause`
+ * tells the milliseconds between two. `failed` are those that were not answered with 200. With `untilRefused` a client whose new connection is not taken stops, and is counted apart: a
  * port that closes resets what it has not yet accepted.
  */
 export function startLoad(
   port,
-  { clients = 20, method = "GET", path = "/", untilRefused = false, onAnswer = () => {} } = {},
+  { clients = 20, method = "GET", path = "/", count = Infinity, pause, untilRefused = false, onAnswer = () => {} } = {},
 ) {
   const agent = new Agent({ keepAlive: true, maxSockets: clients });
   const failed = [];
@@ -40,23 +41,29 @@ export function startLoad(
     });
   const client = async () => {
     let goesOn = true;
-    while (goesOn && !state.stopped) {
+    while (goesOn && !state.stopped && state.sent < count) {
       state.sent++;
       goesOn = await one();
+      if (pause !== undefined) await delay(pause());
     }
   };
-  const done = Promise.all(Array.from({ length: clients }, client));
+  const all = Promise.all(Array.from({ length: clients }, client));
+  const done = async () => {
+    await all;
+    agent.destroy();
+    return { ...state, failed };
+  };
   return {
     failed,
     get sent() {
       return state.sent;
     },
+    /** All have been sent and answered. */
+    done,
     /** Lets what was sent be answered. */
-    async stop() {
+    stop() {
       state.stopped = true;
-      await done;
-      agent.destroy();
-      return { ...state, failed };
+      return done();
     },
   };
 }

@@ -1,8 +1,10 @@
 // npm run torture [-- options]
 import { existsSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { rows } from "./rows/index.mjs";
+import { missingPrograms } from "./programs.mjs";
+import { schedule } from "./schedule.mjs";
 import { createWorld } from "./world.mjs";
 import { within } from "./wire.mjs";
 
@@ -11,11 +13,13 @@ const usage = `npm run torture                 each promise, whether it is kept,
   --only A1,B*     these rows
   --full           at full size, which takes longer than five minutes
   --json FILE      the rows as JSON
-  --naive          against a 30-line proxy instead, to see which rows tell proxies apart
+  --naive          against a 30-line proxy instead, to see which rows tell proxies apart; n/a is what it has no word for
   --help`;
 
 /** Milliseconds that one row may take. */
 const limits = { false: 60_000, true: 900_000 };
+
+const labels = { kept: "kept", broken: "NOT ", skipped: "SKIP", na: "n/a " };
 
 process.setMaxListeners(100);
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
@@ -47,20 +51,27 @@ async function main() {
   const chosen = choose(values.only);
   const width = Math.max(...chosen.map(({ id }) => id.length));
   const startedAt = performance.now();
-  const results = [];
-  for (const row of chosen) {
-    const result = await runRow(row, { subject, full: values.full });
-    results.push(result);
-    const { id, promise, kept, figure, ms } = result;
-    print(`${id.padEnd(width)}  ${kept ? "kept" : "NOT "}  ${promise}\n${" ".repeat(width + 8)}${figure} (${ms} ms)`);
-  }
-  const count = results.filter(({ kept }) => kept).length;
-  const seconds = Math.round((performance.now() - startedAt) / 1_000);
-  print(
-    `\n${count} of ${results.length} promises kept (${subject}, Node ${process.version}, ${cpus().length} cores, ${seconds} s)`,
+  const results = await schedule(
+    chosen,
+    (row) => runRow(row, { subject, full: values.full }),
+    ({ id, promise, state, figure, ms }) =>
+      print(`${id.padEnd(width)}  ${labels[state]}  ${promise}\n${" ".repeat(width + 8)}${figure} (${ms} ms)`),
   );
+  const seconds = Math.round((performance.now() - startedAt) / 1_000);
+  print(`\n${subject}, Node ${process.version}, ${availableParallelism()} cores, ${seconds} s`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ subject, rows: results }, null, 2)}\n`);
-  if (count < results.length) process.exitCode = 1;
+  conclude(results);
+}
+
+/** The last line is the score. In CI nothing may be left out. */
+function conclude(results) {
+  const of = (state) => results.filter((result) => result.state === state);
+  const skipped = of("skipped");
+  if (skipped.length > 0) print(`NOT TRIED, as a program is missing: ${skipped.map(({ id }) => id).join(" ")}`);
+  const kept = of("kept").length;
+  const tried = kept + of("broken").length + (process.env.CI ? skipped.length : 0);
+  print(`${kept} of ${tried} kept`);
+  if (kept < tried) process.exitCode = 1;
 }
 
 /** `B*` is all that begin with B. */
@@ -74,7 +85,11 @@ function choose(only) {
   return [...new Set(chosen)];
 }
 
-async function runRow({ id, promise, run }, options) {
+async function runRow({ id, promise, run, needs = [], naive = true }, options) {
+  const missing = missingPrograms(needs);
+  if (missing.length > 0)
+    return { id, promise, state: "skipped", figure: `${missing.join(" and ")} is missing: apt-get install it`, ms: 0 };
+  if (!naive && options.subject === "naive") return { id, promise, state: "na", figure: "it has no such thing", ms: 0 };
   const startedAt = performance.now();
   const world = createWorld(options);
   let verdict;
@@ -85,7 +100,8 @@ async function runRow({ id, promise, run }, options) {
   } finally {
     await within(world.close(), "the row's end", 10_000).catch(({ message }) => print(`${id}: ${message}`));
   }
-  return { id, promise, ...verdict, ms: Math.round(performance.now() - startedAt) };
+  const { kept, figure } = verdict;
+  return { id, promise, state: kept ? "kept" : "broken", figure, ms: Math.round(performance.now() - startedAt) };
 }
 
 function print(text) {

@@ -1,9 +1,12 @@
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { faultInjector } from "./fault-injector.mjs";
 import { startProxy } from "./proxy-process.mjs";
 import { spawnUpstream } from "./upstream-process.mjs";
-import { evilUpstream, rawClient, within } from "./wire.mjs";
+import { evilUpstream, get, rawClient, within } from "./wire.mjs";
 
 /** What one row opens; `close` ends all of it. */
 export function createWorld({ subject, full }) {
@@ -23,7 +26,7 @@ export function createWorld({ subject, full }) {
     /** One in a process of its own, to be killed. */
     upstreamProcess: async (options) => closed(await spawnUpstream(options)),
     injector: async (port, faults) => closed(await faultInjector(port, faults)),
-    proxy: async (targets, options) => closed(await startProxy(subject, targets.map(toTarget), options)),
+    proxy: async (targets, options) => closed(await startProxy(subject, targets?.map(toTarget), options)),
     async client({ port }) {
       const client = await rawClient(port);
       closing.push(() => client.destroy());
@@ -34,15 +37,41 @@ export function createWorld({ subject, full }) {
       const client = await rawClient(proxy.port);
       try {
         void client.send(bytes);
-        return await within(client.response(to), "an answer");
+        return await within(client.response(to), "an answer", 10_000);
       } finally {
         client.destroy();
       }
     },
+    /** What the proxy answers there, as JSON. */
+    async json(proxy, path) {
+      return JSON.parse((await world.exchange(proxy, get(path))).text);
+    },
+    /** Waits until nothing is under way in the proxy but this question. */
+    idle: (proxy, milliseconds) =>
+      until(
+        async () => (await world.json(proxy, "/stats")).active <= 1,
+        "nothing under way in the proxy",
+        milliseconds,
+      ),
     /** An upstream and a proxy before it. */
     async pair(script, options) {
       const upstream = await world.upstream(script);
       return { upstream, proxy: await world.proxy([upstream], options) };
+    },
+    /** A file with this text; its path. */
+    file(text) {
+      const folder = mkdtempSync(join(tmpdir(), "plugboard-torture-"));
+      closing.push(() => rmSync(folder, { recursive: true, force: true }));
+      const path = join(folder, "file");
+      writeFileSync(path, text, { mode: 0o600 });
+      return path;
+    },
+    freePort: closedPort,
+    /** So many, each another one. */
+    async freePorts(count) {
+      const ports = new Set();
+      while (ports.size < count) ports.add(await closedPort());
+      return [...ports];
     },
     defer: (close) => void closing.push(close),
     async close() {

@@ -4,7 +4,11 @@ import { answering, get, ok, postHead, rawClient, within } from "../wire.mjs";
 
 /** Section I of the promises: what costs an attacker little. */
 export const exhaustion = [
-  { id: "I1", promise: "Slow request heads are closed within 12 s, and others are served meanwhile", run: slowHeads },
+  {
+    id: "I1",
+    promise: "Slow request heads are closed within 12 s, and others are served meanwhile",
+    run: slowHeads,
+  },
   {
     id: "I2",
     promise: "Slow request bodies are closed after 30 s without a byte, and others are served",

@@ -1,6 +1,6 @@
 import { createCases, must, mustEqual } from "../verdict.mjs";
 import { answering, chunk, get, lastChunk, message, ok, rawClient, within } from "../wire.mjs";
-import { bothFramings, chunks, heads, lengths, obfuscated, smuggled, versions } from "./framing-cases.mjs";
+import { bothFramings, chunkedBodies, codings, headerLines, lengths, smuggled, startLines } from "./framing-cases.mjs";
 import { mustBeClean, refuseAll } from "./refusing.mjs";
 
 const refused = (list, statuses) => async (world) => {
@@ -16,18 +16,18 @@ export const framing = [
   {
     id: "A3",
     promise: "A transfer coding that is not exactly chunked is refused",
-    run: refused(obfuscated, [400, 501]),
+    run: refused(codings, [400, 501]),
   },
   {
     id: "A4",
     promise: "A malformed chunk ends the request, and no client framing reaches the upstream",
     run: badChunks,
   },
-  { id: "A5", promise: "A malformed header line is refused", run: refused(heads) },
+  { id: "A5", promise: "A malformed header line is refused", run: refused(headerLines) },
   {
     id: "A6",
     promise: "Bare line ends, other versions and odd methods are refused",
-    run: refused(versions, [400, 505]),
+    run: refused(startLines, [400, 505]),
   },
   { id: "A7", promise: "A GET, HEAD, DELETE or OPTIONS with a body keeps it whole", run: oddBodies },
   { id: "A8", promise: "Pipelined requests are answered in order, up to the first malformed one", run: pipelining },
@@ -36,7 +36,7 @@ export const framing = [
 async function badChunks(world) {
   const cases = createCases();
   const { upstream, proxy } = await world.pair(answering(ok()));
-  for (const [name, bytes] of chunks) {
+  for (const [name, bytes] of chunkedBodies) {
     await cases.try(name, async () => {
       const before = upstream.received.length;
       const client = await rawClient(proxy.port);

@@ -98,7 +98,7 @@ async function reloadStorm(world) {
   const upstream = await world.upstreamProcess();
   const proxy = await world.proxy([upstream]);
   const load = startLoad(proxy.port, { clients: 20 });
-  await until(() => load.sent > 2_000, "the load runs");
+  await until(() => load.sent > 2_000, "the load runs", 20_000);
   const before = proxy.memory();
   for (let round = 0; round < rounds; round++) {
     if (round % 5 === 4) proxy.write("export default { plugins: [");

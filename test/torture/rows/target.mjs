@@ -1,11 +1,10 @@
+import { createJiti } from "jiti";
 import { createCases, must, mustEqual } from "../verdict.mjs";
 import { answering, get, message, ok, within } from "../wire.mjs";
 import { mustBeClean, refuseAll } from "./refusing.mjs";
 
 const request = (target, ...headers) => message([`GET ${target} HTTP/1.1`, ...headers]);
 const hostless = (...headers) => message(["GET /hostile HTTP/1.1", ...headers]);
-
-const words = (line) => line.split(" ");
 
 const hosts = [
   ["no Host"],
@@ -39,35 +38,8 @@ const absolute = [
   .concat(["ftp://a/hostile", "http:/hostile", "http:hostile", "@a/hostile", "a/hostile"])
   .map((target) => [target, request(target, "Host: a")]);
 
-const ambiguous = [
-  "/.. /../a /a/../b /a/./b /a/. /a/.. /%2e%2e/a /%2E%2E/a /a/.%2e/b /a/%2e/b /a/..;/b /a/..;x=1/b /a%2fb",
-  "/a%2Fb /a%5cb /a%5Cb /a\\b /\\a /a%00b /a#b /a\xe9b /a\x00b /%252e%252e/a /a%252fb /a%255cb /a%2500b",
-]
-  .flatMap(words)
-  .map((path) => [path, get(`/hostile${path}`)]);
-
-const exact = [
-  "/ /? /a? /a/ //a /a//b /a;b=1 /... /.a /a%20b /a%C3%A9 /a%c3%a9 /a+b /A /a:b@c /a|b /~a /a!$&'()*,=",
-].flatMap(words);
-const queries = [
-  '/?a=1&a=2 /?%zz /?a;b /?../../a /?%2e%2e%2f%00 /?a?b /?" /?a\\b /?http://a/ /? /?x=__proto__ /?a=b=c',
-  "/?&& /?+ /?%20",
-].flatMap(words);
-
-/** After TestJoinURLPath of https://github.com/golang/go/blob/master/src/net/http/httputil/reverseproxy_test.go */
-const joins = [
-  ["", "/", "/"],
-  ["/", "/", "/"],
-  ["/", "/a", "/a"],
-  ["/v1", "/", "/v1/"],
-  ["/v1", "/?a", "/v1/?a"],
-  ["/v1", "/models", "/v1/models"],
-  ["/v1/", "/models", "/v1/models"],
-  ["/v1", "/models/", "/v1/models/"],
-  ["/v1", "/v1/models", "/v1/v1/models"],
-  ["/v1", "//a", "/v1//a"],
-  ["/a/b", "/c?d=/e", "/a/b/c?d=/e"],
-];
+const jiti = createJiti(import.meta.url, { fsCache: false });
+const { ambiguous, exact, joins, queries } = await jiti.import("../../wire/path-cases.ts");
 
 const refused = (list, options) => async (world) => {
   const cases = createCases();
@@ -137,7 +109,8 @@ async function asterisk(world) {
 
 async function paths(world) {
   const cases = createCases();
-  await refuseAll(world, cases, ambiguous, { closes: false });
+  const hostile = ambiguous.map((path) => [path, get(`/hostile${path}`)]);
+  await refuseAll(world, cases, hostile, { closes: false });
   const refusals = cases.verdict("ambiguous paths refused");
   const kept = await unchanged(world, exact);
   return { kept: refusals.kept && kept.kept, figure: `${refusals.figure}; ${kept.figure}` };

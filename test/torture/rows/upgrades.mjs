@@ -10,6 +10,9 @@ export const upgrades = [
   { id: "H2", promise: "A refused upgrade is a normal answer, and the connection is safe or closed", run: refusal },
   { id: "H3", promise: "A 101 that nobody asked for is a 502", run: unasked },
   { id: "H4", promise: "A tunnel's end on one side is its end on the other within 250 ms", run: tunnelEnds },
+  { id: "H5", promise: "Another protocol than the allowed ones is never tunnelled", run: otherProtocols },
+  { id: "H6", promise: "A Sec-WebSocket-Key that is none is refused", run: badKeys },
+  { id: "H7", promise: "A tunnel counts as a connection, and ends with 1001 in a drain", run: drained },
 ];
 
 async function consent(world) {
@@ -111,4 +114,71 @@ async function tunnelEnds(world) {
     });
   }
   return cases.verdict(`ends passed on, after ${Math.max(0, ...delays).toFixed(1)} ms at most`);
+}
+
+async function otherProtocols(world) {
+  const cases = createCases();
+  const { upstream, proxy } = await world.pair(answering(ok()));
+  const protocols = ["h2c", "HTTP/2.0", "TLS/1.0", "evil", "websocket, h2c", "connect-udp"];
+  for (const protocol of protocols) {
+    await cases.try(protocol, async () => {
+      const lines = [
+        "Connection: Upgrade, HTTP2-Settings",
+        `Upgrade: ${protocol}`,
+        "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+      ];
+      const client = await world.client(proxy);
+      await client.send(get("/a", ...lines));
+      const { status } = await within(client.response(), "an answer");
+      must(status !== 101, "it was tunnelled");
+      const { values } = upstream.requests.at(-1) ?? { values: () => [] };
+      mustEqual([...values("upgrade"), ...values("http2-settings")], [], "what the upstream got of it");
+      await mustBeClean(world, proxy, upstream, { hostile: /h2c|HTTP2-Settings/i });
+    });
+  }
+  return cases.verdict("are served as what they are besides, or refused");
+}
+
+async function badKeys(world) {
+  const cases = createCases();
+  const { upstream, proxy } = await world.pair(answering(ok()));
+  const good = /Sec-WebSocket-Key: .*\r\n/;
+  const lines = ["", "Sec-WebSocket-Key:\r\n", "Sec-WebSocket-Key: a\r\n", `Sec-WebSocket-Key: ${"a".repeat(24)}\r\n`];
+  for (const line of [...lines, `Sec-WebSocket-Key: ${"a".repeat(5_000)}==\r\n`]) {
+    await cases.try(JSON.stringify(line.slice(0, 30)), async () => {
+      const before = upstream.requests.length;
+      const { status } = await world.exchange(proxy, handshake.replace(good, line));
+      mustEqual([status, upstream.requests.length], [400, before], "the answer, and the requests upstream");
+    });
+  }
+  return cases.verdict("are refused, and reach no upstream");
+}
+
+async function drained(world) {
+  const cases = createCases();
+  const upstream = await world.upstream();
+  const limits = { connections: 1, drainDelay: 0, drainIdle: 0, drain: 300 };
+  const proxy = await world.proxy([upstream], { limits });
+  const client = await world.client(proxy);
+  await client.send(handshake);
+  const peer = await within(upstream.accept(), "a connection to the upstream");
+  await peer.request();
+  await peer.write(switching());
+  mustEqual((await within(client.head(), "the 101")).status, 101, "the status");
+  await cases.try("a second connection while there is a tunnel", async () => {
+    const second = await world.client(proxy);
+    await second.send(get("/"));
+    const answer = await within(second.response(), "an end").then(
+      ({ status }) => status,
+      () => "closed",
+    );
+    must(answer !== 200, `was answered with ${answer}`);
+  });
+  await cases.try("a drain", async () => {
+    proxy.signal("SIGTERM");
+    const frame = await within(client.reader.take(4), "a Close frame");
+    mustEqual([frame[0], frame.readUInt16BE(2)], [0x88, 1001], "the frame");
+    mustEqual((await within(proxy.exited, "the end of the process")).code, 0, "the exit code");
+  });
+  return cases.verdict("are as they should be");
 }
