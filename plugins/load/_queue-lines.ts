@@ -29,8 +29,9 @@ export function createLines(): Lines {
   let changes = 0;
   let next: NodeJS.Immediate | undefined;
 
+  /** A turn after the end of an answer was told: before that undici does not take its connection for free. */
   function wake(): void {
-    next ??= setImmediate(callIn);
+    next ??= setImmediate(() => (next = setImmediate(callIn)));
   }
 
   function changed(): void {

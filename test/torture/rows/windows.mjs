@@ -114,6 +114,7 @@ async function queued(world) {
   await cases.try("the place", async () => {
     const next = await world.client(proxy);
     await next.send(get("/next"));
+    while ((await active()) < 3);
     await peer.write(message(["HTTP/1.1 200 OK", "Content-Length: 0"]));
     const { path } = await within(peer.request(), "the next request upstream");
     must(path === "/next", `${path} came to the upstream`);
