@@ -116,10 +116,9 @@ function createLimiters(
 type Libraries = [Pick<typeof import("ioredis"), "Redis">, typeof import("rate-limiter-flexible")];
 
 function load(): Promise<Libraries> {
-  const redis = import("ioredis").catch((cause: unknown) => {
-    throw new Error("limits in Redis need ioredis: npm install ioredis", { cause });
+  return Promise.all([import("ioredis"), import("rate-limiter-flexible")]).catch((cause: unknown) => {
+    throw new Error("limits in Redis need two packages: npm install ioredis rate-limiter-flexible", { cause });
   });
-  return Promise.all([redis, import("rate-limiter-flexible")]);
 }
 
 function refusalOf(thrown: unknown, refusal: typeof RateLimiterRes): RateLimiterRes {

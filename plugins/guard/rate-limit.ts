@@ -17,7 +17,10 @@ export interface RateLimitOptions extends RateLimitRule {
   reserve?: number;
   /** Tells clients their limits, in the headers `x-ratelimit-*` of OpenAI. @default true */
   headers?: boolean;
-  /** `redis://host:6379`: counts there, for all processes with the same `prefix` (needs ioredis). @default in memory */
+  /**
+   * `redis://host:6379`: counts there, for all processes with the same `prefix`. Needs the packages ioredis and
+   * rate-limiter-flexible. @default in memory
+   */
   redis?: string;
   /** What the keys in Redis begin with; with the names of the rules it tells limits apart. @default "plugboard:rate-limit:" */
   prefix?: string;

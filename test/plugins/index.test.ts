@@ -31,7 +31,7 @@ describe.each(paths)("%s", (path) => {
   });
 
   test("has a factory with the name of the file", async () => {
-    const file = (await import(`plugboard/plugins/${path}`)) as Record<string, unknown>;
+    const file = (await import(/* @vite-ignore */ `plugboard/plugins/${path}`)) as Record<string, unknown>;
     expect(file).toHaveProperty(toFactoryName(path), expect.any(Function));
     expect(plugins).toHaveProperty(toFactoryName(path), file[toFactoryName(path)]);
   });
