@@ -10,7 +10,7 @@ export default defineProxy({
   listeners: { ops: { port: 9000, control: ["admin", "stats"] } },
   plugins: [
     p.requestId(),
-    p.keys({ keys: [{ name: "alice", hash: alice }] }),
+    p.keys({ keys: [{ name: "alice", hash: alice }], control: false }), // what is answered here has port 9000 to itself
     p.rateLimit({
       rules: [
         { requests: 600, tokens: 2_000_000 },

@@ -20,6 +20,8 @@ export interface KeysOptions {
   headers?: readonly string[];
   /** Paths that need no key, as they are written; `/registry/*` is all that begin so. @default none */
   open?: readonly string[];
+  /** Whether what plugins answer here, such as `/stats`, needs a key too. @default true */
+  control?: boolean;
   /** The clock, in milliseconds since 1970. @default Date.now */
   now?: () => number;
 }
@@ -29,6 +31,7 @@ interface Settings {
   readonly file?: string | undefined;
   readonly headers: readonly string[];
   readonly open: readonly string[];
+  readonly control: boolean;
   readonly now: () => number;
 }
 
@@ -42,6 +45,7 @@ const schema: v.GenericSchema<KeysOptions, Settings> = v.pipe(
       ...credentialHeaders,
     ]),
     open: v.optional(v.array(v.pipe(v.string(), v.startsWith("/", "Expected a path such as /health"))), []),
+    control: v.optional(v.boolean(), true),
     now: v.optional(
       v.custom<() => number>((value) => typeof value === "function", "Expected a function that tells the time"),
       () => Date.now,
@@ -53,13 +57,14 @@ const schema: v.GenericSchema<KeysOptions, Settings> = v.pipe(
 /**
  * Lets in only clients that have a key, each to its models and until its time.
  *
- * 401 `unauthorized` without a good key, before the body is read, on all paths, control routes too; 403 `forbidden` for a model
- * that the key is not for; 400 for two different keys in one request. A key for certain models only is refused, too, where
- * no plugin reads which model a request means. A key is 16 characters or more, stands in the config as its SHA-256 or
- * comes from the environment, and is sent to no upstream; who asked is in the slot `client` as `{ name, limits }`. The
- * list of models is not cut to what a key may ask for. A `file` that is wrong, or gone, leaves the keys as they were
- * and is an error in the log; at the start it must be right. Hashes are without salt: keys have to be made by chance,
- * as by `openssl rand -hex 24`, not by people.
+ * 401 `unauthorized` without a good key, before the body is read, on all paths, with `control: false` except those
+ * that plugins answer here, which is for control routes on a port of their own; 403 `forbidden` for a model that the
+ * key is not for; 400 for two different keys in one request. A key for certain models only is refused, too, where no
+ * plugin reads which model a request means. A key is 16 characters or more, stands in the config as its SHA-256 or
+ * comes from the environment, and is sent to no upstream; who asked is in the slot `client` as `{ name, limits }`.
+ * The list of models is not cut to what a key may ask for. A `file` that is wrong, or gone, leaves the keys as they
+ * were and is an error in the log; at the start it must be right. Hashes are without salt: keys have to be made by
+ * chance, as by `openssl rand -hex 24`, not by people.
  *
  * @example
  * keys({ keys: [{ name: "alice", key: env("ALICE_KEY"), models: ["fast", "gpt-*"] }], file: "keys.json" });
@@ -67,7 +72,7 @@ const schema: v.GenericSchema<KeysOptions, Settings> = v.pipe(
 export const keys: (options: KeysOptions) => Plugin = definePlugin({
   name: "keys",
   options: schema,
-  async setup(proxy, { keys: own, file, headers, open, now }) {
+  async setup(proxy, { keys: own, file, headers, open, control, now }) {
     checkKeys(proxy, own);
     const table = await openKeyTable(proxy, own, file);
     const isOpen = namesMatcher(open);
@@ -90,7 +95,7 @@ export const keys: (options: KeysOptions) => Plugin = definePlugin({
       request: {
         before: ["rate-limit"],
         handler(x) {
-          if (isOpen(x.path)) return;
+          if ((x.control && !control) || isOpen(x.path)) return;
           const key = identify(x);
           x.notes?.push(`keys: the client is '${key.client.name}'`);
           client.set(x, key.client);

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { createProxy, definePlugin, env } from "plugboard";
 import { type Client, keys, type KeysOptions } from "plugboard/plugins/guard/keys";
+import { stats } from "plugboard/plugins/stats/stats";
 import { testPlugin } from "plugboard/testing";
 import { testGuard } from "../../../core/testing/guard.ts";
 import { type GuardRequest, withGuard } from "../../../core/testing/guard-rig.ts";
@@ -149,6 +150,18 @@ test("open paths need no key, as they are written and no others; a key does not 
       expect(upstream.at(-1)).not.toContain(alice);
       for (const path of ["/health/", "/healthy", "/registry", "/Health", "//health", "/health;a"])
         expect((await ask({ path })).status, path).toBe(401);
+    },
+  ));
+
+test("with control: false what plugins answer here needs no key, and what goes to an upstream does, at any path", () =>
+  withGuard(
+    () => [stats(), keys({ ...two, control: false })],
+    async ({ ask }) => {
+      const { status: known } = await ask({ path: "/stats" });
+      const statuses = [known];
+      for (const path of ["/stats/x", "/v1/stats", "/stat"]) statuses.push((await ask({ path })).status);
+      expect(statuses).toEqual([200, 401, 401, 401]);
+      expect((await ask({ path: "/stats", method: "POST" })).status).toBe(401);
     },
   ));
 
