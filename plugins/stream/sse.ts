@@ -9,16 +9,17 @@ export interface SseOptions {
   idle?: number;
   /**
    * How a broken stream is told before the connection is cut: `"data"` as an event without a name, which clients of
-   * OpenAI's API throw as their error; `"event"` as one named `error`; false cuts without a word. @default "data"
+   * OpenAI's API throw as their error; `"event"` as one named `error`; `"auto"` as the API of the request's path has it
+   * (`/messages` Anthropic's, `/responses` OpenAI's responses, else as `"data"`); false cuts without a word. @default "auto"
    */
-  errorEvent?: "data" | "event" | false;
+  errorEvent?: "auto" | "data" | "event" | false;
   /** A clock in milliseconds. @default performance.now */
   now?: () => number;
 }
 
 interface Settings {
   readonly idle: number;
-  readonly errorEvent: "data" | "event" | false;
+  readonly errorEvent: "auto" | "data" | "event" | false;
   readonly now: () => number;
 }
 
@@ -27,7 +28,7 @@ const schema: v.GenericSchema<SseOptions, Settings> = v.strictObject({
     v.pipe(v.number(), v.integer("Expected whole milliseconds"), v.minValue(0, "Expected 0 or more")),
     300_000,
   ),
-  errorEvent: v.optional(v.union([v.picklist(["data", "event"]), v.literal(false)]), "data"),
+  errorEvent: v.optional(v.union([v.picklist(["auto", "data", "event"]), v.literal(false)]), "auto"),
   now: v.optional(
     v.custom<() => number>((value) => typeof value === "function", "Expected a function that returns milliseconds"),
     () => () => performance.now(),
@@ -109,7 +110,8 @@ class SseRelay implements Relay {
   }
 
   broken(error: ProxyError): Uint8Array | null {
-    return this.#errorEvent === false ? null : toEvent(error, this.#errorEvent);
+    if (this.#errorEvent === false) return null;
+    return toEvent(error, this.#errorEvent === "auto" ? dialectOf(this.#x.path) : this.#errorEvent);
   }
 }
 
@@ -120,14 +122,26 @@ function endsWithError(...chunks: readonly (Uint8Array | undefined)[]): boolean 
   return chunks.some((chunk) => chunk !== undefined && lines.feed(chunk, isError));
 }
 
+type Dialect = "data" | "event" | "anthropic" | "responses";
+
+function dialectOf(path: string): Dialect {
+  if (path.endsWith("/messages")) return "anthropic";
+  return path.endsWith("/responses") ? "responses" : "data";
+}
+
 /**
  * The blank lines before it end what the break left open, whatever that is: half a line, a line without its event's
  * end, the CR of a CRLF. Where nothing was left open they mean nothing.
  */
-function toEvent(error: ProxyError, kind: "data" | "event"): Uint8Array {
-  const body = { message: error.message, type: "server_error", code: error.code, param: null };
-  const name = kind === "event" ? "event: error\n" : "";
-  return Buffer.from(`\n\n${name}data: ${escapeBreaks(JSON.stringify({ error: body }))}\n\n`);
+function toEvent(error: ProxyError, dialect: Dialect): Uint8Array {
+  const name = dialect === "data" ? "" : "event: error\n";
+  return Buffer.from(`\n\n${name}data: ${escapeBreaks(JSON.stringify(toBody(error, dialect)))}\n\n`);
+}
+
+function toBody({ message, code }: ProxyError, dialect: Dialect): object {
+  if (dialect === "anthropic") return { type: "error", error: { type: "api_error", message } };
+  if (dialect === "responses") return { type: "error", code, message, param: null };
+  return { error: { message, type: "server_error", code, param: null } };
 }
 
 /** JSON escapes CR and LF; some clients break lines at these as well. */

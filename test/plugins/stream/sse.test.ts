@@ -218,3 +218,18 @@ test.each<[string, readonly string[], boolean | undefined]>([
   expect(relay.end?.()).toBe(null);
   expect(slot?.get(x)).toBe(noted);
 });
+
+test.each([
+  ["/v1/chat/completions", /^\n\ndata: \{"error":\{"message":"Gone\."/],
+  [
+    "/v1/messages",
+    /^\n\nevent: error\ndata: \{"type":"error","error":\{"type":"api_error","message":"Gone\."\}\}\n\n$/,
+  ],
+  [
+    "/v1/responses",
+    /^\n\nevent: error\ndata: \{"type":"error","code":"upstream_reset","message":"Gone\.","param":null\}\n\n$/,
+  ],
+])("a break of a stream of %s is told as its API has it", async (path, expected) => {
+  const relay = await relayOf(sse(), fakeExchange({ path }));
+  expect(relay.broken?.(new ProxyError("upstream_reset", "Gone."))?.toString()).toMatch(expected);
+});
