@@ -73,6 +73,7 @@ export { env } from "./config/env.ts";
 export { suggest } from "./config/suggest.ts";
 export { watchFiles } from "./config/watch.ts";
 export type { FileWatcher, WatchOptions } from "./config/watch.ts";
+export { inTime } from "./in-time.ts";
 export { defineProxy } from "./define-proxy.ts";
 export { errorKinds, isProxyError, ProxyError, textOf } from "./errors.ts";
 export type { ErrorCode, ErrorSource, ProxyErrorOptions } from "./errors.ts";
@@ -111,4 +112,6 @@ export type {
 } from "./route-tests/define.ts";
 export type { ProxyOptions } from "./proxy.ts";
 export type { Dialer } from "./targets/dialer.ts";
+export { isoTime, targetView, verdictView } from "./targets/target-view.ts";
+export type { TargetView, VerdictView } from "./targets/target-view.ts";
 export { addressRulesOf, dialerOf, hasRoom, placeOf, viewTarget } from "./targets/target.ts";

@@ -1,4 +1,5 @@
 import type { Storage } from "unstorage";
+import { inTime } from "../../core/index.ts";
 
 /** A target that takes no new requests because an operator said so. */
 export interface Drain {
@@ -25,13 +26,13 @@ export function createDrainStore(storage: Storage): DrainStore {
 
   /** One after the other: what an operator said last is what is stored. */
   function next(work: () => Promise<void>): Promise<void> {
-    const done = last.then(() => inTime(work()));
+    const done = last.then(() => inTime(work(), patience));
     last = done.catch(() => {}); // Whoever waits for it hears of it.
     return done;
   }
 
   return {
-    read: () => inTime(readAll(storage)),
+    read: () => inTime(readAll(storage), patience),
     write: (drain) => next(() => storage.setItem(keyOf(drain.id), JSON.stringify(drain))),
     remove: (id) => next(() => storage.removeItem(keyOf(id))),
   };
@@ -57,16 +58,4 @@ function parseDrain(value: unknown): Drain | undefined {
   const { id, reason, since } = value as Record<string, unknown>;
   if (typeof id !== "string" || typeof since !== "number" || !Number.isFinite(since)) return undefined;
   return { id, reason: typeof reason === "string" ? reason : undefined, since };
-}
-
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${patience} ms`)), patience).unref();
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setImmediate } from "node:timers/promises";
-import { ProxyError, type Setup } from "../../core/index.ts";
+import { isoTime, ProxyError, type Setup, verdictView, type VerdictView } from "../../core/index.ts";
 import type { Admit } from "./_access.ts";
 import { type Drains, whyDown } from "./_drains.ts";
 import { type Fields, readFields } from "./_fields.ts";
 import { reload } from "./_reload.ts";
-import { toStatus, toTime, toVerdict, type VerdictView } from "./_status.ts";
+import { toStatus } from "./_status.ts";
 import { findTarget, unknownTarget } from "./_targets.ts";
 
 export interface RoutesOptions {
@@ -87,7 +87,7 @@ function createOperations(proxy: Setup, drains: Drains, stores: boolean): Operat
       body: {
         target: id,
         drained: drain !== undefined,
-        ...(drain !== undefined && { reason: drain.reason ?? null, since: toTime(drain.since) }),
+        ...(drain !== undefined && { reason: drain.reason ?? null, since: isoTime(drain.since) }),
         ...(stores && { stored }),
         inflight: target?.live.inflight ?? 0,
         others: otherVerdicts(pools, id),
@@ -120,7 +120,7 @@ function createOperations(proxy: Setup, drains: Drains, stores: boolean): Operat
 /** Who else says that it is down. */
 function otherVerdicts(pools: ReturnType<Setup["pools"]>, id: string): VerdictView[] {
   const verdicts = pools[0]?.verdicts(id) ?? [];
-  return verdicts.filter(({ reporter }) => reporter !== "admin").map((verdict) => toVerdict(verdict, Date.now()));
+  return verdicts.filter(({ reporter }) => reporter !== "admin").map(verdictView);
 }
 
 function needTarget({ target }: Fields): string {

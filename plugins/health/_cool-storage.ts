@@ -1,22 +1,23 @@
 import type { Storage } from "unstorage";
 import { type CoolDown, keyOf } from "./_cool-downs.ts";
+import { inTime } from "../../core/index.ts";
 
 /** Milliseconds after which a storage counts as away. */
 const patience = 5_000;
 
 /** Those that are not over yet; what is, and what nobody can read, is removed. */
 export async function readCoolDowns(storage: Storage, base: string, now: number): Promise<CoolDown[]> {
-  return inTime(readAll(storage, base, now));
+  return inTime(readAll(storage, base, now), patience);
 }
 
 /** Writes one, over what was known of the same target and model. */
 export async function writeCoolDown(storage: Storage, base: string, coolDown: CoolDown): Promise<void> {
-  await inTime(storage.setItem(storageKey(base, coolDown), JSON.stringify(coolDown)));
+  await inTime(storage.setItem(storageKey(base, coolDown), JSON.stringify(coolDown)), patience);
 }
 
 /** Removes those of one target, or all. */
 export async function removeCoolDowns(storage: Storage, base: string, target: string | undefined): Promise<void> {
-  await inTime(removeAll(storage, base, target));
+  await inTime(removeAll(storage, base, target), patience);
 }
 
 async function removeAll(storage: Storage, base: string, target: string | undefined): Promise<void> {
@@ -46,16 +47,4 @@ function parseCoolDown(value: unknown): CoolDown | undefined {
   const { id, model, until, reason } = value as Record<string, unknown>;
   if (typeof id !== "string" || typeof until !== "number" || typeof reason !== "string") return undefined;
   return { id, model: typeof model === "string" ? model : undefined, until, reason };
-}
-
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${patience} ms`)), patience).unref();
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,4 +1,4 @@
-import type { Pool, Status, Target, Verdict } from "../../core/index.ts";
+import { type Pool, type Status, type Target, targetView, type TargetView } from "../../core/index.ts";
 
 /** What `/health` says: whether the proxy lives, and in what state. */
 export interface HealthView {
@@ -21,30 +21,10 @@ export interface ReadyView {
   readonly reasons: readonly string[];
 }
 
-/** Who says that a target is down, why and how long; `until` is null until the reporter says otherwise. */
-export interface VerdictView {
-  readonly reporter: string;
-  readonly reason: string;
-  readonly since: string | null;
-  readonly until: string | null;
-}
-
 /** One line of `/services`. */
-export interface ServiceView {
-  readonly id: string;
+export interface ServiceView extends TargetView {
   readonly pool: string;
-  readonly url: string;
   readonly healthy: boolean;
-  readonly verdicts: readonly VerdictView[];
-  readonly weight: number;
-  readonly models: readonly string[];
-  readonly labels: Readonly<Record<string, string>>;
-  readonly inflight: number;
-  readonly requests: number;
-  readonly failures: number;
-  /** Milliseconds, exponentially weighted. */
-  readonly ttfb: number;
-  readonly lastFailure: string | null;
 }
 
 export function toHealth(pools: readonly Pool[], status: Status, now: number): HealthView {
@@ -94,31 +74,7 @@ export function toServices(pools: readonly Pool[]): ServiceView[] {
   });
 }
 
-/** Field by field: what a target's `meta` holds may be a secret. */
 function toService(target: Target, pool: Pool, healthy: boolean): ServiceView {
-  const { id, origin, basePath, weight, models, labels } = target;
-  const { inflight, requests, failures, ttfb, lastFailure } = target.live;
-  return {
-    id,
-    pool: pool.name,
-    url: `${origin}${basePath}`,
-    healthy,
-    verdicts: pool.verdicts(id).map(toVerdict),
-    weight,
-    models,
-    labels,
-    inflight,
-    requests,
-    failures,
-    ttfb: Math.round(ttfb * 1_000) / 1_000,
-    lastFailure: toTime(lastFailure === 0 ? Infinity : lastFailure),
-  };
-}
-
-function toVerdict({ reporter, reason, since, until }: Verdict): VerdictView {
-  return { reporter, reason, since: toTime(since), until: toTime(until) };
-}
-
-function toTime(time: number): string | null {
-  return Number.isFinite(time) ? new Date(time).toISOString() : null;
+  const { id, ...view } = targetView(target, pool);
+  return { id, pool: pool.name, healthy, ...view };
 }

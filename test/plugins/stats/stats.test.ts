@@ -122,6 +122,7 @@ test("/services holds each target with its verdicts, and nothing of its meta", a
             reason: "it said so",
             since: expect.stringMatching(/^\d{4}-.*Z$/),
             until: expect.stringMatching(/^\d{4}-.*Z$/),
+            left: expect.any(Number),
           },
         ],
         weight: 2,
