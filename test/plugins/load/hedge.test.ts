@@ -159,13 +159,13 @@ test("what is usual is of each route alone, and outlives a reload", async () => 
 test("an answer that has begun is never left, however long it takes", async () => {
   const calls: MemCall[] = [];
   // The first is begun before any time has passed.
-  const upstream = memUpstream(
+  const upstreams = memUpstream(
     (call) => {
       if (calls.push(call) === 1) begin(call);
     },
     ["a", "b"].map((id) => ({ id, url: `mem://${id}` })),
   );
-  const proxy = await openProxy({ plugins: [upstream, hedge({ after: 20 }), inOrder()] });
+  const proxy = await openProxy({ plugins: [upstreams, hedge({ after: 20 }), inOrder()] });
   const ask = (path: string): Promise<Response> => proxy.fetch(new Request(`http://proxy${path}`));
   const first = await ask("/first");
   // This one is hedged, which shows that the time of the first is over.
