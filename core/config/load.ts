@@ -1,10 +1,9 @@
 import { existsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Jiti } from "jiti";
 import type { ConfigFunction, ProxyConfig } from "../contract/proxy.ts";
-import { freshModules, type FreshModules } from "./fresh.ts";
+import { takeFromNode } from "./fresh.ts";
 import { ConfigLoadError, toLoadError } from "./load-error.ts";
 import { extension, importPlugins, own } from "./own-modules.ts";
 
@@ -17,7 +16,7 @@ export interface LoadedConfig {
 export interface LoadOptions {
   /** Files of the load before, or of its error: all of them are read anew. */
   readonly stale?: readonly string[];
-  /** Lists the `.js` and `.mjs` files too, which nothing else can tell of. @default true with `stale` */
+  /** Lists the `.js` and `.mjs` files too, which Node would load out of sight. @default true with `stale` */
   readonly watch?: boolean;
 }
 
@@ -57,11 +56,10 @@ export async function loadDefault(path: string, options: LoadOptions = {}): Prom
   refuseMissing(file);
   const modules = await ownModules();
   const jiti = await createLoader(file, modules);
-  for (const key of options.stale ?? []) delete jiti.cache[key];
+  if (options.watch ?? options.stale !== undefined) takeFromNode();
+  if (options.stale !== undefined) forget(jiti, options.stale);
   const before = new Set(Object.keys(jiti.cache));
-  const fresh = (options.watch ?? options.stale !== undefined) ? freshModules() : undefined;
-  fresh?.begin();
-  const listFiles = (): string[] => filesOf(file, jiti, before, fresh);
+  const listFiles = (): string[] => filesOf(file, jiti, before);
   const exported = await jiti.import<object>(file).catch((error: unknown) => {
     throw toLoadError(error, { file, files: listFiles(), modules });
   });
@@ -103,10 +101,14 @@ function cacheDirectory(directory: string): string {
   return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "plugboard");
 }
 
-function filesOf(file: string, jiti: Jiti, before: ReadonlySet<string>, fresh: FreshModules | undefined): string[] {
+/** The files of the load before, and those that the project has imported since while it ran. */
+function forget({ cache }: Jiti, stale: readonly string[]): void {
+  for (const key of [...stale, ...Object.keys(cache).filter((one) => !isForeign(one))]) delete cache[key];
+}
+
+function filesOf(file: string, jiti: Jiti, before: ReadonlySet<string>): string[] {
   const loaded = Object.keys(jiti.cache).filter((key) => !before.has(key) && !isForeign(key));
-  const native = (fresh?.imported() ?? []).map((url) => fileURLToPath(url));
-  return [...new Set([file, ...loaded, ...native])];
+  return [...new Set([file, ...loaded])];
 }
 
 function isForeign(key: string): boolean {

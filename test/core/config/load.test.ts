@@ -4,6 +4,7 @@ import * as plugins from "plugboard/plugins";
 import { expect, test } from "vitest";
 import { findConfig, loadConfig } from "../../../core/config/load.ts";
 import { isConfigLoadError } from "../../../core/config/load-error.ts";
+import { watchCollected } from "../collected.ts";
 import { createProject } from "./_project.ts";
 
 /** Loads a config and returns its `limits`, where these tests put what they want to see. */
@@ -110,6 +111,37 @@ test("reads plain JavaScript anew too, through files that did not change", async
   expect(second.files.map((file) => basename(file)).toSorted()).toEqual(["deep.js", "plain.mjs", "proxy.config.ts"]);
   await write("local/deep.js", "export const deep = 3;");
   expect((await seen(path, second.files)).value).toEqual({ deep: 3 });
+});
+
+test.each(["mjs", "js", "ts"])("keeps nothing of what earlier loads read, in .%s files", async (extension) => {
+  const { write } = await createProject();
+  await write(`local/deep.${extension}`, "export const deep = { deep: true };");
+  const path = await write(
+    `proxy.config.${extension}`,
+    `import { deep } from "./local/deep.${extension}"; export default { plugins: [], limits: { deep } };`,
+  );
+  const watched = watchCollected();
+  let files = (await seen(path)).files;
+  const reload = async (): Promise<void> => {
+    const { value, files: read } = await seen(path, files);
+    files = read;
+    watched.add((value as { deep: object }).deep);
+  };
+  for (let round = 0; round < 20; round++) await reload();
+  expect(await watched.left(1)).toBe(1);
+});
+
+test("reads anew what the project imported only after it was loaded", async () => {
+  const { write } = await createProject();
+  await write("late.mjs", "export const late = 1;");
+  const path = await write("proxy.config.mjs", 'export default async () => (await import("./late.mjs")).late;');
+  const late = async (stale: readonly string[]): Promise<unknown> => {
+    const { config } = await loadConfig(path, { stale });
+    return typeof config === "function" && config({ mode: "check" });
+  };
+  expect(await late([path])).toBe(1);
+  await write("late.mjs", "export const late = 2;");
+  expect(await late([path])).toBe(2);
 });
 
 test("loads what an earlier load failed on, once it is repaired", async () => {

@@ -2,9 +2,9 @@ import { megabytes, quantile } from "../verdict.mjs";
 
 /** The first samples are of a process that is still getting warm. */
 const warmUp = 0.4;
-/** Bytes per million requests; per reload, of which Node keeps each module that was ever loaded. */
+/** Bytes per million requests; per reload, below which nothing can be told after so few. */
 const mostSlope = 2 ** 20;
-const mostOfReload = 32 * 1_024;
+const mostOfReload = 1_024;
 
 export function requestsOf(counts) {
   return Object.values(counts).reduce((sum, { sent }) => sum + sent, 0);
@@ -57,7 +57,7 @@ export function judge({ taken, counts, others, broken, before, after, left, relo
         `${megabytes(Math.max(...heaps))}; ${total} requests, ${Math.round(total / seconds)} a second`,
     ),
     row(
-      "A reload leaves 32 KiB in the heap at most",
+      "A reload leaves less than 1 KiB in the heap",
       left <= mostOfReload,
       `${(left / 1_024).toFixed(1)} KiB each, of many in a row`,
     ),
