@@ -25,7 +25,8 @@ export function readBody(x: ActiveExchange, limit: number, next: Intake["next"])
 export function allowBody(x: ActiveExchange): void {
   if (!x.expectContinue) return;
   x.expectContinue = false;
-  x.res.writeContinue();
+  // An upstream's connection may be ready only when the client has its answer from elsewhere; newer Nodes throw then.
+  if (!x.res.headersSent) x.res.writeContinue();
 }
 
 export function tooLarge(limit: number): ProxyError {
