@@ -12,6 +12,7 @@ import { contentLength, endToEnd, type Headers } from "../wire/response-headers.
 import { openTunnel } from "../wire/tunnel.ts";
 import { connectFault, responseFault } from "../wire/upstream-fault.ts";
 import { countEnd, countHead, tellEnd } from "./attempt-count.ts";
+import { hasBody, misfit, repeatable, toKind, toPluginError } from "./attempt-faults.ts";
 import { fitsEarly } from "./early.ts";
 import type { ActiveExchange } from "./exchange.ts";
 import { HeldAnswer } from "./held.ts";
@@ -25,8 +26,6 @@ type State = "connecting" | "waiting" | "streaming" | "done";
 export type OnFailure = (x: ActiveExchange, reason: RetryReason, error: ProxyError, asked?: boolean) => void;
 
 const informationalLimit = 32;
-/** Faults of a target. */
-const repeatable: ReadonlySet<OutcomeKind> = new Set(["connect", "reset", "timeout", "stalled", "stream-error"]);
 
 /** One try of an exchange against one target; what the transport tells it goes straight to the client. */
 export class Attempt implements TransportSink {
@@ -404,25 +403,4 @@ export class Attempt implements TransportSink {
     };
     tellEnd(x, target, outcome, { selector: this.#selector, name: routeOf(x).selectorName });
   }
-}
-
-function hasBody(x: ActiveExchange, status: number, length: number): boolean {
-  return length !== 0 && x.method !== "HEAD" && status !== 204 && status !== 304;
-}
-
-/** The client was told by an early head what to expect. */
-function misfit(status: number, target: string): ProxyError {
-  return new ProxyError("upstream_protocol", `The upstream answered with status ${status}.`, { target });
-}
-
-/** Before the head. What never reached the upstream, though its connection stood, is as safe to repeat as a failed connect. */
-function toKind(fault: ProxyError): OutcomeKind {
-  if (fault.source !== "upstream") return "plugin";
-  return fault.phase === "connect" ? "connect" : "reset";
-}
-
-function toPluginError(error: unknown, plugin?: string): ProxyError {
-  return isProxyError(error)
-    ? error
-    : new ProxyError("plugin_error", "A plugin of the proxy failed.", { plugin, phase: "relay", cause: error });
 }
