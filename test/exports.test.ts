@@ -146,6 +146,7 @@ test("plugboard/testing exports these names", () => {
       "testDiscovery",
       "testErrorShape",
       "testGate",
+      "testGrudge",
       "testGuard",
       "testHealth",
       "testMock",

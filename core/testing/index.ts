@@ -12,6 +12,7 @@ export {
   fakeTargets,
 } from "./fakes.ts";
 export { type GateSuite, testGate } from "./gate.ts";
+export { type GrudgeSuite, testGrudge } from "./grudge.ts";
 export { type GuardRefusal, type GuardRequest, type GuardSuite, testGuard } from "./guard.ts";
 export { type HealthSettings, type HealthSuite, testHealth } from "./health.ts";
 export { type MockSuite, testMock } from "./mock.ts";

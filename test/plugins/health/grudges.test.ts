@@ -1,12 +1,22 @@
 import type { RequestListener } from "node:http";
 import { createStorage } from "unstorage";
 import memoryDriver from "unstorage/drivers/memory";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { definePlugin, type Plugin, type Services, viewTarget } from "plugboard";
 import { coolDown, type CoolDownOptions } from "plugboard/plugins/health/cool-down";
+import { outlierEjection } from "plugboard/plugins/health/outlier-ejection";
+import { testGrudge } from "plugboard/testing";
 import { eventually } from "../../e2e/eventually.ts";
 import { outliers, says } from "./outliers.ts";
 import { start, type Started, upstream } from "./started.ts";
+
+describe("cool-down", () => {
+  testGrudge({ test, create: () => coolDown(), offend: [429], headers: { "retry-after": "60" } });
+});
+
+describe("outlier-ejection", () => {
+  testGrudge({ test, create: () => outlierEjection({ consecutive: 2 }), offend: [503, 503] });
+});
 
 interface Clearing {
   readonly plugin: Plugin;
