@@ -21,7 +21,8 @@ export function env(name: string, fallback?: string): string {
     return value;
   }
   if (fallback !== undefined) return fallback;
-  if (assumed) return `<${name}>`;
+  // As long as any secret has to be.
+  if (assumed) return `<variable-${name}>`;
   const marker: MissingVariable & { toString(): string } = {
     [missing]: name,
     toString() {

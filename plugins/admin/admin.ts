@@ -72,7 +72,7 @@ const shortestToken = 16;
 
 function checkToken(proxy: Setup, token: string): void {
   // Where there are no secrets its variable stands for it: see env().
-  if (token.length >= shortestToken || (proxy.mode !== "serve" && /^<\w+>$/.test(token))) return;
+  if (token.length >= shortestToken || (proxy.mode !== "serve" && /^<[\w-]+>$/.test(token))) return;
   const fix = "make one with: openssl rand -hex 32";
   proxy.problem({ path: "token", message: `a token is ${shortestToken} characters or more`, fix });
 }

@@ -4,6 +4,6 @@ import { assumeVariables } from "../../../core/config/env.ts";
 
 test("where variables are assumed, one that is missing is its name", () => {
   assumeVariables();
-  expect(env("PLUGBOARD_TEST_MISSING")).toBe("<PLUGBOARD_TEST_MISSING>");
+  expect(env("PLUGBOARD_TEST_MISSING")).toBe("<variable-PLUGBOARD_TEST_MISSING>");
   expect(env("PLUGBOARD_TEST_MISSING", "own")).toBe("own");
 });
