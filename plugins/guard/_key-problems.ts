@@ -19,7 +19,7 @@ export function checkKeys(proxy: Setup, entries: readonly ValidKeyEntry[]): void
 /** `env()` gives a text like any other; what is not in the environment was written down. */
 function whatIsWrong({ mode }: Setup, key: string): string | undefined {
   // Tables of routes are tested where no secrets are: see env().
-  if (mode !== "serve" && /^<\w+>$/.test(key)) return undefined;
+  if (mode !== "serve" && /^<[\w-]+>$/.test(key)) return undefined;
   if (!Object.values(process.env).includes(key)) return "a key must not be written into a config";
   return /^[\x21-\x7e]+$/.test(key) && key.length >= shortestKey
     ? undefined
