@@ -6,6 +6,7 @@ import { type ConfigSource, configPath, readConfig, shorten, toFailure } from ".
 import { Failure, usageError } from "./failure.ts";
 import { logAsJson } from "./json-log.ts";
 import { type Address, listen } from "./listen.ts";
+import { newerNodeThan } from "./node-floor.ts";
 import { createOutput, done, note, type Output } from "./output.ts";
 import { quickConfig } from "./quick-config.ts";
 import { createReloader, type Reloader } from "./reloader.ts";
@@ -48,6 +49,7 @@ export async function serveSource(options: SourceOptions): Promise<void> {
   const { https, address: chooseAddress } = options;
   const output = createOutput(options.json);
   if (options.json) logAsJson();
+  warnOfOldNode(output);
   const started = handleSignals(output);
   const source = await options.readSource();
   const { config } = source;
@@ -71,6 +73,13 @@ export async function serveSource(options: SourceOptions): Promise<void> {
   });
   if (options.watch) reloader?.watch();
   tellReady(options, source, proxy, { output, address });
+}
+
+function warnOfOldNode(output: Output): void {
+  const newer = newerNodeThan(process.version);
+  if (newer === undefined) return;
+  const what = `Node ${process.version} has faults by which a request can stop a server (CVE-2026-21710 and others)`;
+  output.warn("old-node", new Failure(1, what, { fix: `install Node ${newer} or newer` }));
 }
 
 function reloaderOf(

@@ -71,7 +71,7 @@ export class Registry {
   }
 
   noteSource(pool: string, source: string, error: unknown, log: ConsolaInstance): void {
-    const key = `${pool} ${source}`;
+    const key = JSON.stringify([pool, source]);
     if (error === undefined) return void this.stale.delete(key);
     const text = withoutSecrets(error instanceof Error ? error.message : inspect(error));
     if (this.stale.get(key)?.error !== text) log.warn(`discovery ${source} of pool ${pool}: ${text}`);

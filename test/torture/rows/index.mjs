@@ -14,6 +14,9 @@ import { loadGoals } from "./load-goals.mjs";
 import { names } from "./names.mjs";
 import { processes } from "./processes.mjs";
 import { queueing } from "./queues.mjs";
+import { packageRows } from "./package.mjs";
+import { rebindingRows } from "./rebinding.mjs";
+import { registry } from "./registry.mjs";
 import { repeats } from "./repeats.mjs";
 import { rotation } from "./rotation.mjs";
 import { secrets } from "./secrets.mjs";
@@ -44,6 +47,9 @@ export const rows = [
   ...secrets,
   ...beforeHead,
   ...names,
+  ...rebindingRows,
+  ...registry,
+  ...packageRows,
   ...repeats,
   ...rotation,
   ...afterHead,

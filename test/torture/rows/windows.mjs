@@ -24,6 +24,7 @@ export const windows = [
     promise: "A client that is reset inside an upload that nobody reads is noticed",
     run: stuckUpload,
   },
+  { id: "G7", promise: "A client that half-closes after its request is taken to have left", run: halfCloses },
 ];
 
 async function aborts(world) {
@@ -60,6 +61,46 @@ async function aborts(world) {
   if (proxy.knows) await cases.try("nothing is left under way", () => world.idle(proxy));
   const told = [...worst].map(([name, ms]) => `${name} ${ms.toFixed(1)}`).join(", ");
   return cases.verdict(`departures heard of; ms at most: ${told}`);
+}
+
+async function halfCloses(world) {
+  const cases = createCases();
+  const upstream = await world.upstream();
+  const proxy = await world.proxy([upstream]);
+  const durations = [];
+  for (const [name, request, answer] of moments) {
+    for (let round = 0; round < 5; round++) {
+      await cases.try(name, async () => {
+        const client = await world.client(proxy);
+        // Its FIN is all that comes after the request, and must not take what stays with it.
+        const other = await world.client(proxy);
+        const [peer, stayed] = [await asked(client, upstream, request), await asked(other, upstream, get("/stays"))];
+        if (answer !== "") {
+          await peer.write(answer);
+          await within((await within(client.head(), "the head")).next(), "the first bytes");
+        }
+        const leftAt = performance.now();
+        client.halfClose();
+        await within(peer.ending, "the end upstream", 500);
+        durations.push(performance.now() - leftAt);
+        must(durations.at(-1) <= limit, `the upstream heard of it after ${Math.round(durations.at(-1))} ms`);
+        await within(client.ending, "its connection closes");
+        await stayed.write(message(["HTTP/1.1 200 OK", "Connection: close", "Content-Length: 2"], "ok"));
+        must((await within(other.response(), "the other's answer")).text === "ok", "the other has another answer");
+        await stayed.close();
+      });
+    }
+  }
+  if (proxy.knows) await cases.try("nothing is left under way", () => world.idle(proxy));
+  return cases.verdict(`half-closes heard of, after ${Math.max(0, ...durations).toFixed(1)} ms at most`);
+}
+
+/** Sends it; the upstream's side of its connection, when it has come there. */
+async function asked(client, upstream, request) {
+  await client.send(request);
+  const peer = await within(upstream.accept(), "a connection to the upstream");
+  await peer.request();
+  return peer;
 }
 
 /** The client leaves while the first of many attempts fails: what follows it must stop, wherever it is. */
