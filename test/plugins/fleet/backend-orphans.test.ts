@@ -28,6 +28,8 @@ async function keep(options: BackendOptions, ...args: string[]): Promise<Answer 
   let answer: Answer | undefined;
   await patiently(async () => {
     answer = (await (await fetch(`http://127.0.0.1:${options.port}/self`)).json()) as Answer;
+    // Another test may have had the port a moment ago.
+    expect(answer.pid).toEqual(expect.any(Number));
   });
   const { pid, grandchild } = answer as Answer;
   onTestFinished(async () => void (await endGroup(pid, 0)));
