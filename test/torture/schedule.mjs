@@ -4,9 +4,9 @@ const lanes = { waiting: 4, sharing: 3 };
 /** They spend their time waiting, and leave the cores to others. */
 const waiting = new Set("D9 E4 E6 E11 G4-upload I1 I1-tool I2 I2-tool I3-tool".split(" "));
 
-/** They measure times, or load the machine: nothing but what waits may run beside them. */
+/** They measure times, load the machine or count processes: nothing but what waits may run beside them. */
 const alone = new Set(
-  "C6 D3 D6 D12 E9 E10 E12 E13 F-1 F-2 F-8 F-9 G1 G2 G4 G4-queue G7 I5 I6 I8 K1 K2 K2-proxies K3 K4 K8 L1 L2 L3".split(
+  "C6 D3 D6 D12 E9 E10 E12 E13 F-1 F-2 F-8 F-9 G1 G2 G4 G4-queue G7 I5 I6 I8 K1 K6 K2 K2-proxies K3 K4 K8 L1 L2 L3".split(
     " ",
   ),
 );
