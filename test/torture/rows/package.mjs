@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createCases, must, mustEqual } from "../verdict.mjs";
+import { within } from "../wire.mjs";
 import { until } from "../world.mjs";
 
 const root = new URL("../../../", import.meta.url);
@@ -59,7 +60,9 @@ async function injection(world) {
     command: [process.execPath, program, "{port}", arg],
     ready: { interval: 50 },
   }));
-  await world.proxy(undefined, { plugins: `all.babysitter({ backends: ${JSON.stringify(backends)} }),` });
+  const limits = { drainDelay: 0, drainIdle: 0 };
+  const plugins = `all.babysitter({ backends: ${JSON.stringify(backends)} }),`;
+  const proxy = await world.proxy(undefined, { plugins, limits });
   const tries = args.map((arg, index) =>
     cases.try(`an argument of ${JSON.stringify(arg.replace(trace, "FILE"))}`, () => {
       const wanted = `${[process.execPath, program, ports[index], arg].join("\0")}\0`;
@@ -68,6 +71,9 @@ async function injection(world) {
   );
   await Promise.all(tries);
   await cases.try("what they name", () => must(!existsSync(trace), "the file is there"));
+  // One that is killed leaves its backends running.
+  proxy.signal("SIGTERM");
+  await within(proxy.exited, "the proxy ends", 15_000);
   return cases.verdict(`ways to a command closed; ${files.length} files looked at`);
 }
 
